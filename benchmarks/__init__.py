@@ -1,0 +1,1 @@
+"""Comparisons with peers and lower bounds; `make bench` runs them all."""

@@ -1,0 +1,1 @@
+"""A Spatial Transformer layer for Keras 3 on TensorFlow."""
