@@ -1,1 +1,28 @@
-"""A Spatial Transformer layer for Keras 3 on TensorFlow."""
+"""A Spatial Transformer layer for Keras 3 on TensorFlow.
+
+>>> inputs = keras.Input((60, 60, 1))
+>>> keras_stn.SpatialTransformer("affine", output_size=(30, 30))(inputs).shape
+(None, 30, 30, 1)
+"""
+
+from keras_stn import checks as _checks
+
+_checks.tensorflow_backend()
+
+from keras_stn import transforms  # noqa: E402
+from keras_stn.layers import GridGenerator, GridSampler, SpatialTransformer  # noqa: E402
+from keras_stn.localization import localization_network  # noqa: E402
+from keras_stn.sampler import sample  # noqa: E402
+from keras_stn.theta import ThetaRegression  # noqa: E402
+
+__all__ = [
+    "GridGenerator",
+    "GridSampler",
+    "SpatialTransformer",
+    "ThetaRegression",
+    "localization_network",
+    "sample",
+    "transforms",
+]
+
+__version__ = "0.1.0"

@@ -91,9 +91,9 @@ class Axis(NamedTuple):
         if self.options.interpolation == "nearest":
             return tf.cast(self.distance == 0, dtype)
         if self.options.interpolation == "bilinear":
-            weight = _hat(self.distance - tf.cast(tap, dtype), order)
-            # On an axis of one pixel there is no second tap.
-            weight *= tf.cast(tf.cast(tap, tf.int32) < self.size, dtype)
+            # On an axis of one pixel there is no second tap: put it where it weighs nothing.
+            spacing = tf.where(self.size > 1, tf.constant(1.0, dtype), 4.0)
+            weight = _hat(self.distance - tf.cast(tap, dtype) * spacing, order)
             return weight if self.chain is None or order == 0 else weight * self.chain
         weight = _cubic(self.distance - tap, order, inner=tap in (1, 2))
         if self.options.fill_mode == "constant":
@@ -110,35 +110,35 @@ def locate(coordinate: Tensor, size: Tensor, options: Options, *, snap: bool) ->
     dtype = coordinate.dtype
     length = tf.cast(size, dtype)
     position = to_pixels(coordinate, length, options.align_corners)
-    # Casting a float beyond the range of int32 is undefined: clip first. Up to here pixels are exact.
-    position = tf.clip_by_value(position, -(2.0**24), 2.0**24)
+    # Casting a float beyond the range of int32 is undefined, so everything is clipped before it: two
+    # pixels outside nothing changes any more (three for bicubic), and reflections count in whole numbers.
+    forwards: Tensor = True
+    if options.fill_mode == "reflect":
+        position = tf.clip_by_value(position, -(2.0**24), 2.0**24)
+        if options.interpolation == "bicubic":
+            position = wrap(position, size, options.align_corners)
+        else:
+            position, forwards = fold(position, size, options.align_corners)
+    margin = 3.0 if options.interpolation == "bicubic" else 2.0
+    last = 2.0 * length if options.fill_mode == "reflect" else length - 1.0
+    position = tf.clip_by_value(position, -margin, last + margin)
     if snap:
         position = _snap(position, length)
     chain = None
     if options.interpolation == "bicubic":
-        if options.fill_mode == "reflect":
-            position = wrap(position, size, options.align_corners)
-        position = tf.clip_by_value(position, -3.0, 2.0 * length + 2.0)
         start = tf.floor(position) - 1.0
-        return Axis(options, size, tf.cast(start, tf.int32), position - start, chain)
-    if options.fill_mode == "constant":
-        # Two pixels outside everything is fill; the fade between them is within one pixel.
-        position = tf.clip_by_value(position, -2.0, length + 1.0)
     else:
-        forwards: Tensor = True
-        if options.fill_mode == "reflect":
-            position, forwards = fold(position, size, options.align_corners)
-        inside = (position > 0.0) & (position < length - 1.0)
-        chain = tf.where(inside, tf.where(forwards, 1.0, -1.0), 0.0)
-        chain = tf.cast(chain, dtype)
-        position = tf.clip_by_value(position, 0.0, length - 1.0)
-    if options.interpolation == "nearest":
-        position = tf.round(position)
-        start = tf.clip_by_value(position, 0.0, length - 1.0)
-    else:
-        # The last cell starts one pixel before the end, so that both taps are inside the image and the
-        # kernel of the distance alone tells what a tap weighs, outside the image too.
-        start = tf.clip_by_value(tf.floor(position), 0.0, tf.maximum(length - 2.0, 0.0))
+        if options.fill_mode != "constant":
+            inside = (position > 0.0) & (position < length - 1.0)
+            chain = tf.cast(inside, dtype) * tf.where(forwards, tf.constant(1.0, dtype), -1.0)
+            position = tf.clip_by_value(position, 0.0, length - 1.0)
+        if options.interpolation == "nearest":
+            position = tf.round(position)
+            start = tf.clip_by_value(position, 0.0, length - 1.0)
+        else:
+            # The last cell starts one pixel before the end: then both taps are inside the image, and the
+            # kernel of the distance alone tells what a tap weighs, outside the image too.
+            start = tf.clip_by_value(tf.floor(position), 0.0, tf.maximum(length - 2.0, 0.0))
     return Axis(options, size, tf.cast(start, tf.int32), position - start, chain)
 
 

@@ -17,9 +17,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_stn import checks
 from keras_stn.coordinates import Tensor, pixels_per_unit
 from keras_stn.interpolation import Axis, Options, locate
 
@@ -28,6 +30,69 @@ _UNROLLED_READS = 32
 
 _PACKED_CHANNELS = 16
 """Up to so many channels, `_spread` adds all taps of a position in one row of a packed image."""
+
+
+def sample(
+    images: Tensor,
+    grid: Tensor,
+    interpolation: str = "bilinear",
+    fill_mode: str = "constant",
+    fill_value: float = 0.0,
+    align_corners: bool = True,
+    data_format: str = "channels_last",
+) -> Tensor:
+    """Reads each image at the points of its grid.
+
+    Convention: a point is `(x, y)` in [-1, 1], normalised as `align_corners` says; the pixel at which
+    the output has it is the one that shows what the image has there.
+
+    Args:
+        images: `(batch, height, width, channels)`. Integers are cast to `keras.config.floatx()`.
+        grid: `(batch, h, w, 2)`, float32 or float64. A point that is not finite gives NaN, for that output
+            pixel only; its gradients are zero.
+        interpolation: "bilinear", "nearest" (no gradient towards the grid) or "bicubic".
+        fill_mode: what lies outside the image: "constant" (`fill_value`, fading in over one pixel),
+            "nearest" (the edge goes on) or "reflect" (the image mirrored).
+        fill_value: a finite number.
+        align_corners: whether -1 and 1 are the centres of the corner pixels, or the image's outer edges.
+        data_format: "channels_last" or "channels_first"; the output has the same.
+
+    Returns:
+        `(batch, h, w, channels)`, of the type of the images. Differentiable to any order.
+
+    Example:
+
+    >>> image = np.arange(1.0, 10.0, dtype="float32").reshape(1, 3, 3, 1)
+    >>> float(keras_stn.sample(image, np.array([[[[0.5, -0.25]]]], "float32")).item())
+    4.75
+    """
+    options = Options(
+        checks.interpolation(interpolation),
+        checks.fill_mode(fill_mode),
+        checks.fill_value(fill_value),
+        bool(align_corners),
+    )
+    checks.data_format(data_format)
+    if any(isinstance(array, keras.KerasTensor) for array in (images, grid)):
+        raise ValueError(
+            "sample() takes arrays or tensors. Received a KerasTensor, the placeholder of a functional "
+            "model. Use the layer keras_stn.GridSampler there."
+        )
+    images, grid = tf.convert_to_tensor(images), tf.convert_to_tensor(grid)
+    checks.images_shape(images.shape.as_list() if images.shape.rank is not None else None)
+    checks.grid_shape(
+        grid.shape.as_list() if grid.shape.rank is not None else None, images.shape[0]
+    )
+    checks.floating(grid.dtype.name, "A grid", "Normalise pixel positions to [-1, 1].")
+    if not images.dtype.is_floating:
+        images = tf.cast(images, keras.config.floatx())
+    # Half precision would misplace points by a twentieth of a pixel in a photograph.
+    precise = tf.float64 if tf.float64 in (images.dtype, grid.dtype) else tf.float32
+    grid = tf.cast(grid, precise)
+    if data_format == "channels_last":
+        return read(images, grid, options)
+    moved = read(tf.transpose(images, [0, 2, 3, 1]), grid, options)
+    return tf.transpose(moved, [0, 3, 1, 2])
 
 
 def read(images: Tensor, grid: Tensor, options: Options) -> Tensor:
@@ -156,11 +221,14 @@ class _Points:
     def __init__(self, images: Tensor, grid: Tensor, options: Options, *, snap: bool) -> None:
         self.shape = tf.shape(images)
         _, height, self.width, _ = tf.unstack(self.shape)
-        finite = tf.reduce_all(tf.math.is_finite(grid), axis=-1)
+        x, y = tf.unstack(grid, axis=-1)
+        # NaN where a coordinate is not finite, else 0. Not tf.reduce_all(tf.math.is_finite(grid), -1): a
+        # reduction would be a loop of its own, and slow down the one that reads it.
+        self.undefined = (x - x) + (y - y)
+        finite = self.undefined == 0.0
         self.finite = tf.cast(finite, grid.dtype)
-        x, y = tf.unstack(tf.where(finite[..., None], grid, 0.0), axis=-1)
-        self.x = locate(x, self.width, options, snap=snap)
-        self.y = locate(y, height, options, snap=snap)
+        self.x = locate(tf.where(finite, x, 0.0), self.width, options, snap=snap)
+        self.y = locate(tf.where(finite, y, 0.0), height, options, snap=snap)
         self.first_row = tf.range(self.shape[0])[:, None, None] * (height * self.width)
 
     def row(self, x_index: Tensor, y_index: Tensor) -> Tensor:
@@ -168,15 +236,22 @@ class _Points:
         return self.first_row + (y_index * self.width + x_index)
 
 
+    def reach(self, options: Options) -> Tensor:
+        """Zero where nothing is read: far outside, and at undefined coordinates."""
+        x_taps, y_taps = _taps(self.x, options.order[0]), _taps(self.y, options.order[1])
+        return _reach(x_taps) * _reach(y_taps) * self.finite
+
+
 Tap = tuple[Tensor, Tensor]
 """A pixel's index along an axis, and its weight."""
 
 
-def _taps(axis: Axis, order: int, *, redirect: bool = False) -> list[Tap]:
-    """The taps of an axis; `redirect` makes one of weight zero read a pixel that is read anyway."""
-    taps = [(axis.index(t), axis.weight(t, order)) for t in range(axis.options.taps)]
-    if not redirect:
-        return taps
+def _taps(axis: Axis, order: int) -> list[Tap]:
+    return [(axis.index(t), axis.weight(t, order)) for t in range(axis.options.taps)]
+
+
+def _redirected(taps: list[Tap]) -> list[Tap]:
+    """Makes a tap of weight zero read a pixel that another tap reads anyway."""
     anchor = taps[0][0]
     for index, weight in taps[1:]:
         anchor = tf.where(weight != 0.0, index, anchor)
@@ -196,11 +271,10 @@ def _blend(points: _Points, table: Tensor, x_taps: list[Tap], y_taps: list[Tap],
     """The weighted sum of the pixels, less `base` each, with channels in the last axis."""
     total: Tensor = 0.0
     for y_index, y_weight in y_taps:
-        row: Tensor = 0.0
         for x_index, x_weight in x_taps:
-            pixels = tf.cast(tf.gather(table, points.row(x_index, y_index)), x_weight.dtype)
-            row += x_weight[..., None] * (pixels - base if base else pixels)
-        total += y_weight[..., None] * row
+            weight = (x_weight * y_weight)[..., None]
+            pixels = tf.cast(tf.gather(table, points.row(x_index, y_index)), weight.dtype)
+            total += weight * (pixels - base if base else pixels)
     return total
 
 
@@ -223,18 +297,22 @@ def _base(options: Options) -> float:
 def _read(images: Tensor, grid: Tensor, options: Options) -> Tensor:
     is_value = options.order == (0, 0)
     points = _Points(images, grid, options, snap=is_value)
-    finite = points.finite
+    x_taps, y_taps = _taps(points.x, options.order[0]), _taps(points.y, options.order[1])
+    if is_value:
+        x_taps, y_taps = _redirected(x_taps), _redirected(y_taps)
+    reach = _reach(x_taps) * _reach(y_taps)
     if is_value and not options.linear:
-        finite = tf.where(finite > 0.0, finite, np.nan)
-    x_taps = _scaled(_taps(points.x, options.order[0], redirect=is_value), finite)
-    y_taps = _taps(points.y, options.order[1], redirect=is_value)
+        x_taps = [(index, weight + points.undefined) for index, weight in x_taps]
+        reach += points.undefined
+    else:
+        x_taps = _scaled(x_taps, points.finite)
+        reach *= points.finite
     table = tf.reshape(images, [-1, points.shape[3]])
     base = _base(options)
     total = _blend(points, table, x_taps, y_taps, 0.0 if is_value else base)
     if is_value and base:
         covered = tf.add_n([w for _, w in x_taps]) * tf.add_n([w for _, w in y_taps])
         total += (1.0 - covered)[..., None] * base
-    reach = _reach(x_taps) * _reach(y_taps)
     return tf.cast(_unread(total, reach, base if is_value else 0.0), images.dtype)
 
 
@@ -247,22 +325,16 @@ def _spread(images: Tensor, grid: Tensor, values: Tensor, options: Options) -> T
     return tf.cast(add(points, values, options), images.dtype)
 
 
-def _weighted(values: Tensor, weight: Tensor) -> Tensor:
-    """`(..., C)` values times `(..., taps)` weights; a weight of zero makes zero of NaN, too."""
-    product = values[..., None, :] * weight[..., None]
-    return _unread(product, weight, 0.0)
-
-
 def _spread_packed(points: _Points, values: Tensor, options: Options) -> Tensor:
     """Adds the four taps of each point as one row, then puts the four shifted images together."""
     x, y = points.x.expanded(), points.y.expanded()
-    weight = x.weight([0, 1, 0, 1], options.order[0]) * y.weight([0, 0, 1, 1], options.order[1])
-    weight *= points.finite[..., None]
-    channels = points.shape[3]
-    updates = tf.reshape(_weighted(values, weight), [-1, 4 * channels])
-    rows = tf.reshape(points.row(points.x.start, points.y.start), [-1])
-    batch, height, width, _ = tf.unstack(points.shape)
-    packed = tf.math.unsorted_segment_sum(updates, rows, batch * height * width)
+    x_weight = x.weight([0, 1, 0, 1], options.order[0]) * points.finite[..., None]
+    weight = x_weight * y.weight([0, 0, 1, 1], options.order[1])
+    batch, height, width, channels = tf.unstack(points.shape)
+    updates = tf.reshape(values[..., None, :] * weight[..., None], [-1, 4 * channels])
+    # A negative row is dropped: where nothing was read, zero times a NaN would still be NaN.
+    rows = tf.where(points.reach(options) == 0.0, -1, points.row(points.x.start, points.y.start))
+    packed = tf.math.unsorted_segment_sum(updates, tf.reshape(rows, [-1]), batch * height * width)
     packed = tf.reshape(packed, [batch, height, width, 4, channels])
 
     def shifted(tap: int, down: int, right: int) -> Tensor:
@@ -274,6 +346,7 @@ def _spread_packed(points: _Points, values: Tensor, options: Options) -> Tensor:
 
 def _spread_rows(points: _Points, values: Tensor, options: Options) -> Tensor:
     """Adds each tap by itself, the taps of a line together."""
+    values = _unread(values, points.reach(options), 0.0)
     x_taps = _scaled(_taps(points.x, options.order[0]), points.finite)
     x_index = tf.stack([index for index, _ in x_taps], axis=-1)
     x_weight = tf.stack([weight for _, weight in x_taps], axis=-1)
@@ -281,7 +354,7 @@ def _spread_rows(points: _Points, values: Tensor, options: Options) -> Tensor:
     total = tf.zeros([tf.reduce_prod(points.shape[:3]), channels], values.dtype)
     for y_index, y_weight in _taps(points.y, options.order[1]):
         rows = points.first_row[..., None] + y_index[..., None] * points.width + x_index
-        updates = _weighted(values, x_weight * y_weight[..., None])
+        updates = values[..., None, :] * (x_weight * y_weight[..., None])[..., None]
         # One after the other: side by side, each would need an image of its own.
         total = tf.tensor_scatter_nd_add(
             total, tf.reshape(rows, [-1, 1]), tf.reshape(updates, [-1, channels])

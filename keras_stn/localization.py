@@ -1,0 +1,84 @@
+"""Localisation networks: from images to theta."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_stn import checks
+from keras_stn.theta import ThetaRegression
+from keras_stn.transforms import Transform
+
+_WORKING_SIZE = 48
+"""Images are brought down to about this size first: where to look can be told from afar."""
+
+_LAST_SIZE = 6
+"""The features that theta is regressed from have at most this height and width."""
+
+
+def localization_network(
+    input_shape: Sequence[int | None],
+    transform: str | dict[str, Any] | Transform = "affine",
+    filters: Sequence[int] = (16, 32),
+    units: int = 64,
+    *,
+    data_format: str | None = None,
+    dtype: Any = None,
+    **theta_regression_options: Any,
+) -> keras.Model:
+    """A small convolutional network that regresses theta and starts at the identity.
+
+    Args:
+        input_shape: (height, width, channels), or (channels, height, width) with "channels_first". Height
+            and width may be None; then images are resized to a fixed size first.
+        transform: the family, as for `SpatialTransformer`.
+        filters: one convolution each, followed by pooling.
+        units: of the dense layer before theta.
+        data_format: "channels_last" or "channels_first"; None takes Keras' setting.
+        dtype: the layers' type or policy; None takes Keras' setting.
+        **theta_regression_options: `step_size`, `limit` and `penalty` of `ThetaRegression`.
+
+    Example:
+
+    >>> keras_stn.localization_network((40, 40, 1), "attention").output_shape
+    (None, 3)
+    """
+    data_format = checks.data_format(data_format or keras.config.image_data_format())
+    checks.images_shape((None, *input_shape), "A localisation network's images, with their batch axis,")
+    if not filters:
+        raise ValueError("filters must hold at least one number of filters. Received: ().")
+    layers = keras.layers
+    options = {"dtype": dtype}
+    inputs = keras.Input(tuple(input_shape), dtype=keras.DTypePolicy(dtype).compute_dtype if isinstance(dtype, str) else None)
+    features = inputs
+    if data_format == "channels_first":
+        # Convolutions with channels first don't run on a CPU.
+        features = layers.Permute((2, 3, 1), **options)(features)
+    channels_last = {**options, "data_format": "channels_last"}
+    height, width = features.shape[1:3]
+    if features.shape[3] is None:
+        raise ValueError(
+            "A localisation network needs to know the number of channels. Received input_shape="
+            f"{tuple(input_shape)}. Height and width may be None."
+        )
+    if height is None or width is None:
+        features = layers.Resizing(_WORKING_SIZE, _WORKING_SIZE, **channels_last)(features)
+    elif (factor := min(height, width) // _WORKING_SIZE) > 1:
+        features = layers.AveragePooling2D(factor, **channels_last)(features)
+    for count in filters:
+        features = layers.Conv2D(count, 5, padding="same", activation="relu", **channels_last)(features)
+        features = _halve(features, layers.MaxPooling2D, 2, channels_last)
+    while max(features.shape[1:3]) > _LAST_SIZE:
+        features = _halve(features, layers.AveragePooling2D, 1, channels_last)
+    features = layers.Flatten(**options)(features)
+    features = layers.Dense(units, activation="relu", **options)(features)
+    theta = ThetaRegression(transform, **options, **theta_regression_options)(features)
+    return keras.Model(inputs, theta, name="localization")
+
+
+def _halve(features: Any, pooling: Any, least: int, options: dict[str, Any]) -> Any:
+    """Pools by two along each axis that keeps at least `least` pixels."""
+    size = tuple(2 if length >= 2 * least else 1 for length in features.shape[1:3])
+    return features if size == (1, 1) else pooling(size, **options)(features)
