@@ -93,7 +93,9 @@ def data_format(value: Any) -> str:
 def output_size(value: Any) -> tuple[int, int]:
     """Two positive whole numbers, or one for a square."""
     sizes = value if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
-    whole = all(isinstance(s, (int, np.integer)) and not isinstance(s, bool) and s > 0 for s in sizes)
+    whole = all(
+        isinstance(s, (int, np.integer)) and not isinstance(s, bool) and s > 0 for s in sizes
+    )
     if not whole or len(sizes) != 2:
         raise ValueError(
             "output_size must be two positive whole numbers, (height, width), or one for a square. "
@@ -109,14 +111,18 @@ def images_shape(shape: Shape | None, name: str = "images") -> None:
     if len(shape) == 4:
         return
     if len(shape) == 3:
-        hint = "One image? Give it a batch axis: images[None]. Grey images? Give them channels: images[..., None]."
+        hint = (
+            "One image? Give it a batch axis: images[None]. "
+            "Grey images? Give them channels: images[..., None]."
+        )
     elif len(shape) == 5:
         hint = "A sequence of images? Put the layer into keras.layers.TimeDistributed."
     else:
         hint = "An image has a height, a width and channels, and a batch stacks images."
     raise ValueError(
         f"{name} must have four axes, (batch, height, width, channels) or, with "
-        f"data_format='channels_first', (batch, channels, height, width). Received shape {tuple(shape)}. {hint}"
+        f"data_format='channels_first', (batch, channels, height, width). "
+        f"Received shape {tuple(shape)}. {hint}"
     )
 
 
@@ -146,7 +152,9 @@ def floating(dtype: Any, name: str, advice: str) -> None:
         raise ValueError(f"{name} must hold floating point numbers. Received: {dtype}. {advice}")
 
 
-def theta_shape(shape: Shape | None, family: str, num_params: int, batch: int | None = None) -> None:
+def theta_shape(
+    shape: Shape | None, family: str, num_params: int, batch: int | None = None
+) -> None:
     """Checks that theta has one row of parameters an image."""
     expected = f"{family!r} takes theta of shape (batch, {num_params})"
     if shape is None or len(shape) != 2:
@@ -164,7 +172,7 @@ def theta_shape(shape: Shape | None, family: str, num_params: int, batch: int | 
         )
     if batch is not None and shape[0] is not None and shape[0] != batch:
         raise ValueError(
-            f"One row of theta is needed for each image. Received {batch} images and {shape[0]} rows of theta. "
+            f"One row of theta is needed for each image. Received {batch} images and {shape[0]} rows. "
             "To use one theta for all images, repeat it along the batch axis."
         )
 

@@ -72,7 +72,7 @@ class Axis(NamedTuple):
         chain = None if self.chain is None else self.chain[..., None]
         return self._replace(distance=self.distance[..., None], chain=chain)
 
-    def index(self, tap: int) -> Tensor:
+    def pixel(self, tap: int) -> Tensor:
         """The pixel of a tap, always inside the image."""
         options, last = self.options, self.size - 1
         if options.interpolation != "bicubic":

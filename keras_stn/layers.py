@@ -47,8 +47,8 @@ class GridGenerator(keras.layers.Layer):
     Convention: the grid has the last axis (x, y) and is normalised to [-1, 1] as `align_corners` says.
 
     Args:
-        transform: the family: "translation", "scale", "rotation", "rigid", "similarity", "attention", "affine",
-            "projective", "tps", or an instance such as `transforms.ThinPlateSpline(5, 5)`.
+        transform: the family: "translation", "scale", "rotation", "rigid", "similarity", "attention",
+            "affine", "projective", "tps", or an instance such as `transforms.ThinPlateSpline(5, 5)`.
         output_size: two whole numbers, (height, width), or one for a square.
         align_corners: whether -1 and 1 are the centres of the corner pixels, or the image's outer edges.
 
@@ -133,7 +133,9 @@ class _Sampling(keras.layers.Layer):
             self.data_format,
         )
 
-    def _image_shape(self, shape: checks.Shape, height: int | None, width: int | None) -> tuple[int | None, ...]:
+    def _image_shape(
+        self, shape: checks.Shape, height: int | None, width: int | None
+    ) -> tuple[int | None, ...]:
         """The shape of images, with another height and width."""
         if self.data_format == "channels_first":
             return (shape[0], shape[1], height, width)
@@ -184,9 +186,7 @@ class GridSampler(_Sampling):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            interpolation, fill_mode, fill_value, align_corners, data_format, **kwargs
-        )
+        super().__init__(interpolation, fill_mode, fill_value, align_corners, data_format, **kwargs)
 
     def build(self, input_shape: Any) -> None:
         """Checks the shapes of images and grid."""
@@ -244,8 +244,8 @@ class SpatialTransformer(_Sampling):
     Convention: theta maps output coordinates to input coordinates, both (x, y) in [-1, 1].
 
     Args:
-        transform: the family: "translation", "scale", "rotation", "rigid", "similarity", "attention", "affine",
-            "projective", "tps", or an instance such as `transforms.ThinPlateSpline(5, 5)`.
+        transform: the family: "translation", "scale", "rotation", "rigid", "similarity", "attention",
+            "affine", "projective", "tps", or an instance such as `transforms.ThinPlateSpline(5, 5)`.
         localization: a model or layer from images to theta, best ended by `ThetaRegression`; None builds
             `localization_network` for the images' size.
         output_size: two whole numbers, (height, width), or one for a square; None keeps the images' size.
@@ -274,9 +274,7 @@ class SpatialTransformer(_Sampling):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            interpolation, fill_mode, fill_value, align_corners, data_format, **kwargs
-        )
+        super().__init__(interpolation, fill_mode, fill_value, align_corners, data_format, **kwargs)
         if localization is not None and not isinstance(localization, keras.layers.Layer):
             raise ValueError(
                 "localization must be a Keras model or layer from images to theta, or None for a small "
@@ -368,9 +366,7 @@ class SpatialTransformer(_Sampling):
 
     def compute_output_spec(self, images: keras.KerasTensor) -> keras.KerasTensor:
         """The output's shape; its type is the layer's compute type."""
-        return keras.KerasTensor(
-            self.compute_output_shape(images.shape), dtype=self.compute_dtype
-        )
+        return keras.KerasTensor(self.compute_output_shape(images.shape), dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -378,7 +374,9 @@ class SpatialTransformer(_Sampling):
         return {
             **super().get_config(),
             "transform": transforms.serialize(self.transform),
-            "localization": None if network is None else keras.saving.serialize_keras_object(network),
+            "localization": None
+            if network is None
+            else keras.saving.serialize_keras_object(network),
             "output_size": self.output_size,
         }
 
@@ -392,25 +390,28 @@ class SpatialTransformer(_Sampling):
         if size is None:
             size = self.output_size
         if size is None:
-            size = getattr(self, "_built_size", (None, None))
-            if None in size:
+            height, width = getattr(self, "_built_size", (None, None))
+            if height is None or width is None:
                 raise ValueError(
-                    f"The output of {self.name!r} is as large as its images, and their size isn't known here. "
+                    f"The output of {self.name!r} is as large as its images, whose size isn't known here. "
                     "Call grid(theta, size=(height, width)), or give the layer an output_size."
                 )
+            size = (height, width)
         return checks.output_size(size)
 
     def _check_theta(self, theta: Any, batch: int | None) -> None:
         family = _family(self.transform)
         if not isinstance(theta, (keras.KerasTensor, tf.Tensor)):
-            received = "None" if theta is None else f"a {type(theta).__name__}: {theta!r}"
+            received = "None" if theta is None else f"a {type(theta).__name__}"
             raise ValueError(
-                f"The localisation network of {self.name!r} must return one tensor, theta. Received: {received}. "
-                "Does every branch of its call() end in `return theta`? In a model with several outputs, make "
-                "one of theta alone: keras.Model(inputs, theta)."
+                f"The localisation network of {self.name!r} must return one tensor, theta. "
+                f"Received: {received}. Does every branch of its call() end in `return theta`? In a model "
+                "with several outputs, make one of theta alone: keras.Model(inputs, theta)."
             )
         shape = theta.shape.as_list() if isinstance(theta, tf.Tensor) else theta.shape
         checks.floating(
-            keras.backend.standardize_dtype(theta.dtype), "theta", "Regress it with keras_stn.ThetaRegression."
+            keras.backend.standardize_dtype(theta.dtype),
+            "theta",
+            "Regress it with keras_stn.ThetaRegression.",
         )
         checks.theta_shape(shape, family, self.transform.num_params, batch)

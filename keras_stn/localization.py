@@ -46,12 +46,17 @@ def localization_network(
     (None, 3)
     """
     data_format = checks.data_format(data_format or keras.config.image_data_format())
-    checks.images_shape((None, *input_shape), "A localisation network's images, with their batch axis,")
+    checks.images_shape(
+        (None, *input_shape), "A localisation network's images, with their batch axis,"
+    )
     if not filters:
         raise ValueError("filters must hold at least one number of filters. Received: ().")
     layers = keras.layers
     options = {"dtype": dtype}
-    inputs = keras.Input(tuple(input_shape), dtype=keras.DTypePolicy(dtype).compute_dtype if isinstance(dtype, str) else None)
+    inputs = keras.Input(
+        tuple(input_shape),
+        dtype=keras.DTypePolicy(dtype).compute_dtype if isinstance(dtype, str) else None,
+    )
     features = inputs
     if data_format == "channels_first":
         # Convolutions with channels first don't run on a CPU.
@@ -68,7 +73,9 @@ def localization_network(
     elif (factor := min(height, width) // _WORKING_SIZE) > 1:
         features = layers.AveragePooling2D(factor, **channels_last)(features)
     for count in filters:
-        features = layers.Conv2D(count, 5, padding="same", activation="relu", **channels_last)(features)
+        features = layers.Conv2D(count, 5, padding="same", activation="relu", **channels_last)(
+            features
+        )
         features = _halve(features, layers.MaxPooling2D, 2, channels_last)
     while max(features.shape[1:3]) > _LAST_SIZE:
         features = _halve(features, layers.AveragePooling2D, 1, channels_last)

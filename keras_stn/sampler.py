@@ -235,7 +235,6 @@ class _Points:
         """The row of a pixel in the flat table of all pixels of the batch."""
         return self.first_row + (y_index * self.width + x_index)
 
-
     def reach(self, options: Options) -> Tensor:
         """Zero where nothing is read: far outside, and at undefined coordinates."""
         x_taps, y_taps = _taps(self.x, options.order[0]), _taps(self.y, options.order[1])
@@ -247,7 +246,7 @@ Tap = tuple[Tensor, Tensor]
 
 
 def _taps(axis: Axis, order: int) -> list[Tap]:
-    return [(axis.index(t), axis.weight(t, order)) for t in range(axis.options.taps)]
+    return [(axis.pixel(t), axis.weight(t, order)) for t in range(axis.options.taps)]
 
 
 def _redirected(taps: list[Tap]) -> list[Tap]:
@@ -267,7 +266,9 @@ def _reach(*taps: list[Tap]) -> Tensor:
     return tf.add_n([tf.abs(weight) for axis_taps in taps for _, weight in axis_taps])
 
 
-def _blend(points: _Points, table: Tensor, x_taps: list[Tap], y_taps: list[Tap], base: float) -> Tensor:
+def _blend(
+    points: _Points, table: Tensor, x_taps: list[Tap], y_taps: list[Tap], base: float
+) -> Tensor:
     """The weighted sum of the pixels, less `base` each, with channels in the last axis."""
     total: Tensor = 0.0
     for y_index, y_weight in y_taps:
@@ -385,7 +386,10 @@ def _slope_by_axis(
 ) -> Tensor:
     table = tf.reshape(images, [-1, points.shape[3]])
     return tf.stack(
-        [tf.reduce_sum(values * _blend(points, table, *taps, base), axis=-1) for taps in directions],
+        [
+            tf.reduce_sum(values * _blend(points, table, *taps, base), axis=-1)
+            for taps in directions
+        ],
         axis=-1,
     )
 
@@ -401,7 +405,9 @@ def _slope_unrolled(
     corners = []
     for (y_index, y_weight), (_, y_step) in zip(y_taps, y_steps, strict=True):
         for (x_index, x_weight), (_, x_step) in zip(x_taps, x_steps, strict=True):
-            weight = (x_step * y_weight)[..., None] * only_x + (x_weight * y_step)[..., None] * only_y
+            weight = (x_step * y_weight)[..., None] * only_x + (x_weight * y_step)[
+                ..., None
+            ] * only_y
             first = (points.row(x_index, y_index) * channels)[..., None] + tf.zeros([2], tf.int32)
             corners.append((first, weight))
     total: Tensor = 0.0

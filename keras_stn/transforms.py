@@ -9,6 +9,7 @@ To add a family, write one small class with the attributes of `Transform` and re
 
 from __future__ import annotations
 
+import abc
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +27,7 @@ _FAR_OUTSIDE = 1e6
 _register = keras.saving.register_keras_serializable(package="keras_stn")
 
 
-class Transform:
+class Transform(abc.ABC):
     """What every family offers.
 
     Attributes:
@@ -39,6 +40,7 @@ class Transform:
     num_params: int
     identity: np.ndarray[Any, np.dtype[np.float32]]
 
+    @abc.abstractmethod
     def grid(self, theta: Tensor, points: Tensor) -> Tensor:
         """Where the input shows what the output has at `points`.
 
@@ -49,7 +51,6 @@ class Transform:
         Returns:
             `(batch, h, w, 2)` input coordinates.
         """
-        raise TypeError(f"{type(self).__name__} must define grid(theta, points).")
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -61,7 +62,7 @@ class Transform:
         return cls(**config)
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.get_config() == other.get_config()  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.get_config() == other.get_config()
 
     def __hash__(self) -> int:
         return hash((type(self), repr(self.get_config())))
@@ -72,25 +73,27 @@ class Transform:
 
 
 class MatrixTransform(Transform):
-    """A family whose transformations are 3x3 matrices that act on (x, y, 1)."""
+    """A family whose transformations are 3x3 matrices that act on (x, y, 1).
 
+    Those here also have `inverse(theta)`: the theta, of the same family, of the opposite transformation;
+    not finite where there is none.
+    """
+
+    @abc.abstractmethod
     def matrix(self, theta: Tensor) -> Tensor:
         """`(batch, 3, 3)`, of theta `(batch, num_params)`."""
-        raise TypeError(f"{type(self).__name__} must define matrix(theta).")
 
-    def grid(self, theta: Tensor, points: Tensor) -> Tensor:  # noqa: D102
+    def grid(self, theta: Tensor, points: Tensor) -> Tensor:
         return apply_matrix(self.matrix(theta), points)
-
-    def inverse(self, theta: Tensor) -> Tensor:
-        """The theta of the opposite transformation; not finite where there is none."""
-        raise TypeError(f"{type(self).__name__} must define inverse(theta).")
 
 
 def apply_matrix(matrix: Tensor, points: Tensor) -> Tensor:
     """`(batch, 3, 3)` matrices without projection, applied to `(h, w, 2)` points."""
     linear, offset = matrix[:, :2, :2], matrix[:, :2, 2]
     x, y = points[..., :1], points[..., 1:]
-    first, second, offset = (v[:, None, None, :] for v in (linear[:, :, 0], linear[:, :, 1], offset))
+    first, second, offset = (
+        v[:, None, None, :] for v in (linear[:, :, 0], linear[:, :, 1], offset)
+    )
     return first * x + second * y + offset
 
 
@@ -98,7 +101,11 @@ def _rows(*rows: Sequence[Tensor | float]) -> Tensor:
     """`(batch, 3, 3)` of nine entries, each `(batch,)` or a number; the last row may be left out."""
     template = next(e for row in rows for e in row if not isinstance(e, float))
     full = [*rows, (0.0, 0.0, 1.0)][:3]
-    entries = [e if not isinstance(e, float) else tf.fill(tf.shape(template), tf.cast(e, template.dtype)) for row in full for e in row]
+    entries = [
+        e if not isinstance(e, float) else tf.fill(tf.shape(template), tf.cast(e, template.dtype))
+        for row in full
+        for e in row
+    ]
     return tf.reshape(tf.stack(entries, axis=-1), [-1, 3, 3])
 
 
@@ -116,11 +123,11 @@ class Translation(MatrixTransform):
     num_params = 2
     identity = _identity(0, 0)
 
-    def matrix(self, theta: Tensor) -> Tensor:  # noqa: D102
+    def matrix(self, theta: Tensor) -> Tensor:
         tx, ty = tf.unstack(theta, axis=-1)
         return _rows((1.0, 0.0, tx), (0.0, 1.0, ty))
 
-    def inverse(self, theta: Tensor) -> Tensor:  # noqa: D102
+    def inverse(self, theta: Tensor) -> Tensor:
         return -theta
 
 
@@ -132,20 +139,24 @@ class Scale(MatrixTransform):
     num_params = 2
     identity = _identity(1, 1)
 
-    def matrix(self, theta: Tensor) -> Tensor:  # noqa: D102
+    def matrix(self, theta: Tensor) -> Tensor:
         sx, sy = tf.unstack(theta, axis=-1)
         return _rows((sx, 0.0, 0.0), (0.0, sy, 0.0))
 
-    def inverse(self, theta: Tensor) -> Tensor:  # noqa: D102
+    def inverse(self, theta: Tensor) -> Tensor:
         return 1.0 / theta
 
 
-def _rotation(angle: Tensor, scale: Tensor | float, tx: Tensor | float, ty: Tensor | float) -> Tensor:
+def _rotation(
+    angle: Tensor, scale: Tensor | float, tx: Tensor | float, ty: Tensor | float
+) -> Tensor:
     cos, sin = scale * tf.cos(angle), scale * tf.sin(angle)
     return _rows((cos, -sin, tx), (sin, cos, ty))
 
 
-def _moved_back(scale: Tensor | float, angle: Tensor, tx: Tensor, ty: Tensor) -> tuple[Tensor, Tensor]:
+def _moved_back(
+    scale: Tensor | float, angle: Tensor, tx: Tensor, ty: Tensor
+) -> tuple[Tensor, Tensor]:
     """The translation of the inverse of p -> scale R p + t: -R' t / scale."""
     cos, sin = tf.cos(angle) / scale, tf.sin(angle) / scale
     return -(cos * tx + sin * ty), sin * tx - cos * ty
@@ -162,10 +173,10 @@ class Rotation(MatrixTransform):
     num_params = 1
     identity = _identity(0)
 
-    def matrix(self, theta: Tensor) -> Tensor:  # noqa: D102
+    def matrix(self, theta: Tensor) -> Tensor:
         return _rotation(theta[:, 0], 1.0, 0.0, 0.0)
 
-    def inverse(self, theta: Tensor) -> Tensor:  # noqa: D102
+    def inverse(self, theta: Tensor) -> Tensor:
         return -theta
 
 
@@ -177,11 +188,11 @@ class Rigid(MatrixTransform):
     num_params = 3
     identity = _identity(0, 0, 0)
 
-    def matrix(self, theta: Tensor) -> Tensor:  # noqa: D102
+    def matrix(self, theta: Tensor) -> Tensor:
         angle, tx, ty = tf.unstack(theta, axis=-1)
         return _rotation(angle, 1.0, tx, ty)
 
-    def inverse(self, theta: Tensor) -> Tensor:  # noqa: D102
+    def inverse(self, theta: Tensor) -> Tensor:
         angle, tx, ty = tf.unstack(theta, axis=-1)
         return tf.stack([-angle, *_moved_back(1.0, angle, tx, ty)], axis=-1)
 
@@ -194,11 +205,11 @@ class Similarity(MatrixTransform):
     num_params = 4
     identity = _identity(1, 0, 0, 0)
 
-    def matrix(self, theta: Tensor) -> Tensor:  # noqa: D102
+    def matrix(self, theta: Tensor) -> Tensor:
         scale, angle, tx, ty = tf.unstack(theta, axis=-1)
         return _rotation(angle, scale, tx, ty)
 
-    def inverse(self, theta: Tensor) -> Tensor:  # noqa: D102
+    def inverse(self, theta: Tensor) -> Tensor:
         scale, angle, tx, ty = tf.unstack(theta, axis=-1)
         return tf.stack([1.0 / scale, -angle, *_moved_back(scale, angle, tx, ty)], axis=-1)
 
@@ -211,11 +222,11 @@ class Attention(MatrixTransform):
     num_params = 3
     identity = _identity(1, 0, 0)
 
-    def matrix(self, theta: Tensor) -> Tensor:  # noqa: D102
+    def matrix(self, theta: Tensor) -> Tensor:
         scale, tx, ty = tf.unstack(theta, axis=-1)
         return _rows((scale, 0.0, tx), (0.0, scale, ty))
 
-    def inverse(self, theta: Tensor) -> Tensor:  # noqa: D102
+    def inverse(self, theta: Tensor) -> Tensor:
         scale, tx, ty = tf.unstack(theta, axis=-1)
         return tf.stack([1.0 / scale, -tx / scale, -ty / scale], axis=-1)
 
@@ -228,11 +239,11 @@ class Affine(MatrixTransform):
     num_params = 6
     identity = _identity(1, 0, 0, 0, 1, 0)
 
-    def matrix(self, theta: Tensor) -> Tensor:  # noqa: D102
+    def matrix(self, theta: Tensor) -> Tensor:
         a, b, tx, c, d, ty = tf.unstack(theta, axis=-1)
         return _rows((a, b, tx), (c, d, ty))
 
-    def inverse(self, theta: Tensor) -> Tensor:  # noqa: D102
+    def inverse(self, theta: Tensor) -> Tensor:
         a, b, tx, c, d, ty = tf.unstack(theta, axis=-1)
         determinant = a * d - b * c
         entries = [d, -b, b * ty - d * tx, -c, a, c * tx - a * ty]
@@ -251,14 +262,14 @@ class Projective(MatrixTransform):
     num_params = 8
     identity = _identity(1, 0, 0, 0, 1, 0, 0, 0)
 
-    def matrix(self, theta: Tensor) -> Tensor:  # noqa: D102
+    def matrix(self, theta: Tensor) -> Tensor:
         one = tf.ones_like(theta[:, :1])
         return tf.reshape(tf.concat([theta, one], axis=-1), [-1, 3, 3])
 
-    def grid(self, theta: Tensor, points: Tensor) -> Tensor:  # noqa: D102
+    def grid(self, theta: Tensor, points: Tensor) -> Tensor:
         return project(self.matrix(theta), points, tf.constant(_FAR_OUTSIDE, theta.dtype))
 
-    def inverse(self, theta: Tensor) -> Tensor:  # noqa: D102
+    def inverse(self, theta: Tensor) -> Tensor:
         adjugate = tf.reshape(_adjugate(self.matrix(theta)), [-1, 9])
         return adjugate[:, :8] / adjugate[:, 8:]
 
@@ -276,7 +287,11 @@ def project(matrix: Tensor, points: Tensor, behind: Tensor) -> Tensor:
 
 def _adjugate(matrix: Tensor) -> Tensor:
     first, second, third = tf.unstack(matrix, axis=-1)
-    cofactors = [tf.linalg.cross(second, third), tf.linalg.cross(third, first), tf.linalg.cross(first, second)]
+    cofactors = [
+        tf.linalg.cross(second, third),
+        tf.linalg.cross(third, first),
+        tf.linalg.cross(first, second),
+    ]
     return tf.stack(cofactors, axis=1)
 
 
@@ -313,19 +328,23 @@ class ThinPlateSpline(Transform):
         self.rows = rows
         self.cols = cols
         self.control_points = control_points
-        points = _lattice(rows, cols) if control_points is None else np.asarray(control_points, np.float64)
+        points = (
+            _lattice(rows, cols)
+            if control_points is None
+            else np.asarray(control_points, np.float64)
+        )
         _check_control_points(points)
         self.num_params = points.size
         self.identity = _identity(*points.ravel())
         self._points = points
         self._solution = _solve_spline(points)
 
-    def get_config(self) -> dict[str, Any]:  # noqa: D102
+    def get_config(self) -> dict[str, Any]:
         points = self.control_points
         listed = None if points is None else np.asarray(points, np.float64).tolist()
         return {"rows": self.rows, "cols": self.cols, "control_points": listed}
 
-    def grid(self, theta: Tensor, points: Tensor) -> Tensor:  # noqa: D102
+    def grid(self, theta: Tensor, points: Tensor) -> Tensor:
         influence = self._influence(points, theta.dtype)
         sources = tf.reshape(theta, [-1, len(self._points), 2])
         return tf.einsum("hwk,bkc->bhwc", influence, sources)
@@ -373,7 +392,9 @@ def _check_control_points(points: np.ndarray[Any, np.dtype[np.float64]]) -> None
         )
 
 
-def _solve_spline(points: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _solve_spline(
+    points: np.ndarray[Any, np.dtype[np.float64]],
+) -> np.ndarray[Any, np.dtype[Any]]:
     """`(K + 3, K)`: the spline's coefficients, of the positions of its control points."""
     count = len(points)
     squared = ((points[:, None] - points[None]) ** 2).sum(axis=-1)
@@ -423,7 +444,11 @@ def get(identifier: str | dict[str, Any] | Transform) -> Transform:
         return identifier
     if all(hasattr(identifier, name) for name in ("num_params", "identity", "grid")):
         return identifier  # type: ignore[return-value]  # a family needs the attributes, not the base class
-    elsewhere = {"thin_plate_spline": "tps", "homography": "projective", "perspective": "projective"}
+    elsewhere = {
+        "thin_plate_spline": "tps",
+        "homography": "projective",
+        "perspective": "projective",
+    }
     checks.one_of(identifier, FAMILIES, "transform", elsewhere)
     raise AssertionError("unreachable: one_of raises for what is no family")
 
