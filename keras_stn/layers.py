@@ -304,7 +304,8 @@ class SpatialTransformer(_Sampling):
         images = keras.KerasTensor(tuple(input_shape), dtype=self.compute_dtype)
         self._check_theta(self._network(images), input_shape[0])
         self._built_size = self._image_size(input_shape)
-        if self.interpolation == "nearest" and self._network.trainable_variables:
+        can_learn = self.trainable and self._network.trainable_variables
+        if self.interpolation == "nearest" and can_learn:
             warnings.warn(
                 f"The localisation network of {self.name!r} can't learn: with interpolation='nearest' the "
                 "output doesn't change with a small change of theta, so theta gets no gradient. Use "
@@ -322,6 +323,9 @@ class SpatialTransformer(_Sampling):
         checks.images_shape(_static_shape(images))
         if not self.built:
             self.build(images.shape)
+        if images.shape[0] == 0:
+            # TensorFlow's convolutions fail on an empty batch.
+            return tf.zeros([0, self.transform.num_params], precise(self.compute_dtype))
         theta = self._network(images)
         self._check_theta(theta, images.shape[0])
         return theta
