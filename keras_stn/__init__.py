@@ -5,9 +5,9 @@
 (None, 30, 30, 1)
 """
 
-from keras_stn import checks as _checks
+from keras_stn.environment import require_tensorflow as _require_tensorflow
 
-_checks.tensorflow_backend()
+_require_tensorflow()
 
 from keras_stn import transforms  # noqa: E402
 from keras_stn.layers import GridGenerator, GridSampler, SpatialTransformer  # noqa: E402

@@ -29,21 +29,6 @@ _INTERPOLATIONS_ELSEWHERE = {
 }
 
 
-def tensorflow_backend() -> None:
-    """Says so in one error where Keras does not compute with TensorFlow, or is not Keras 3."""
-    backend = keras.config.backend() if keras.__version__ >= "3" else None
-    if backend is None:
-        raise ImportError(
-            f"keras_stn received Keras {keras.__version__}, and works with Keras 3. Remove "
-            "TF_USE_LEGACY_KERAS from the environment, and `pip install --upgrade keras`."
-        )
-    if backend != "tensorflow":
-        raise ImportError(
-            f"keras_stn received the Keras backend {backend!r}, and computes with TensorFlow only. Set "
-            "KERAS_BACKEND=tensorflow before Keras is imported."
-        )
-
-
 def one_of(value: Any, choices: Iterable[str], argument: str, elsewhere: dict[str, str]) -> str:
     """Returns `value` if it is one of `choices`; else suggests what was meant."""
     choices = list(choices)
@@ -102,6 +87,19 @@ def output_size(value: Any) -> tuple[int, int]:
             f"Received: {value!r}."
         )
     return int(sizes[0]), int(sizes[1])
+
+
+def localization(value: Any) -> None:
+    """Checks the argument `localization`."""
+    if value is None or isinstance(value, keras.layers.Layer):
+        return
+    hint = ""
+    if any(kind.__module__.startswith("tf_keras") for kind in type(value).__mro__):
+        hint = " It is made with tf_keras, which is Keras 2: make it with Keras 3 (`import keras`)."
+    raise ValueError(
+        "localization must be a Keras model or layer from images to theta, or None for a small "
+        f"convolutional network. Received: {value!r}.{hint}"
+    )
 
 
 def images_shape(shape: Shape | None, name: str = "images") -> None:

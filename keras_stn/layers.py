@@ -275,11 +275,7 @@ class SpatialTransformer(_Sampling):
         **kwargs: Any,
     ) -> None:
         super().__init__(interpolation, fill_mode, fill_value, align_corners, data_format, **kwargs)
-        if localization is not None and not isinstance(localization, keras.layers.Layer):
-            raise ValueError(
-                "localization must be a Keras model or layer from images to theta, or None for a small "
-                f"convolutional network. Received: {localization!r}."
-            )
+        checks.localization(localization)
         self.transform = transforms.get(transform)
         self.localization = localization
         self.output_size = output_size

@@ -40,7 +40,9 @@ def _same(first, second):
 def _check_config(layer_class, layer, arguments):
     config = layer.get_config()
     for name, value in arguments.items():
-        assert _plain(config[name]) == _plain(value), f"{name} changed on its way through get_config"
+        assert _plain(config[name]) == _plain(value), (
+            f"{name} changed on its way through get_config"
+        )
     again = layer_class.from_config(config)
     assert _plain(again.get_config()) == _plain(config)
     serialized = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))

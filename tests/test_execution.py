@@ -102,8 +102,13 @@ def test_a_network_that_starts_with_the_transformer_does_not_compute_the_gradien
 
     graph = tf.function(step).get_concrete_function(tf.TensorSpec([6, 14, 11, 3])).graph
     needed = {op.name for op in _ancestors(graph.outputs)}
-    assert any("slope" in name or "slope" in str(graph.get_operation_by_name(name).node_def) for name in needed)
-    assert not any("keras_stn_spread" in str(graph.get_operation_by_name(name).node_def) for name in needed)
+    assert any(
+        "slope" in name or "slope" in str(graph.get_operation_by_name(name).node_def)
+        for name in needed
+    )
+    assert not any(
+        "keras_stn_spread" in str(graph.get_operation_by_name(name).node_def) for name in needed
+    )
 
 
 def _ancestors(tensors):

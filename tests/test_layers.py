@@ -128,7 +128,9 @@ def test_grid_of_a_layer_for_images_of_any_size_asks_for_the_size():
     layer = keras_stn.SpatialTransformer("rotation")
     keras.Model(inputs, layer(inputs))
     theta = np.zeros((1, 1), "float32")
-    with pytest.raises(ValueError, match=r"isn't known here. Call grid\(theta, size=\(height, width\)"):
+    with pytest.raises(
+        ValueError, match=r"isn't known here. Call grid\(theta, size=\(height, width\)"
+    ):
         layer.grid(theta)
     assert layer.grid(theta, size=(4, 5)).shape == (1, 4, 5, 2)
 
@@ -163,7 +165,9 @@ def test_images_are_cast_to_the_compute_type(dtype):
     inputs = keras.Input(images.shape[1:], dtype=dtype)
     model = keras.Model(inputs, keras_stn.SpatialTransformer()(inputs))
     assert model.output.dtype == "float32"
-    np.testing.assert_allclose(model.predict(images, verbose=0), images.astype("float32"), atol=1e-4)
+    np.testing.assert_allclose(
+        model.predict(images, verbose=0), images.astype("float32"), atol=1e-4
+    )
 
 
 def test_grids_keep_their_precision_under_a_mixed_policy():
@@ -204,7 +208,9 @@ def test_several_transformers_in_series_in_parallel_and_nested():
     left = keras_stn.SpatialTransformer("attention", output_size=6, name="left")(first)
     right = keras_stn.SpatialTransformer("tps", output_size=6, name="right")(first)
     inner_inputs = keras.Input((6, 6, 6))
-    inner = keras.Model(inner_inputs, keras_stn.SpatialTransformer("scale")(inner_inputs), name="inner")
+    inner = keras.Model(
+        inner_inputs, keras_stn.SpatialTransformer("scale")(inner_inputs), name="inner"
+    )
     joined = inner(keras.layers.Concatenate()([left, right]))
     outputs = keras.layers.Dense(2)(keras.layers.Flatten()(joined))
     model = keras.Model(inputs, outputs)
@@ -214,7 +220,9 @@ def test_several_transformers_in_series_in_parallel_and_nested():
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(model(IMAGES, training=True) ** 2)
     gradients = tape.gradient(loss, model.trainable_variables)
-    assert not [v.path for v, g in zip(model.trainable_variables, gradients, strict=True) if g is None]
+    assert not [
+        v.path for v, g in zip(model.trainable_variables, gradients, strict=True) if g is None
+    ]
     model.fit(IMAGES, np.zeros((4, 2)), epochs=2, verbose=0)
 
 
@@ -239,7 +247,11 @@ def test_inside_a_sequential_and_a_subclassed_model():
             return self.head(keras.ops.reshape(self.look(images), (-1, 6 * 6 * 3)))
 
     sequential = keras.Sequential(
-        [keras_stn.SpatialTransformer("affine", output_size=6), keras.layers.Flatten(), keras.layers.Dense(2)]
+        [
+            keras_stn.SpatialTransformer("affine", output_size=6),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2),
+        ]
     )
     for model in (Network(), sequential):
         model.compile("adam", "mse")

@@ -35,7 +35,9 @@ def make_model():
     inputs = keras.Input((14, 11, 3))
     features = keras.layers.Flatten()(keras.layers.Conv2D(4, 3, activation="relu")(inputs))
     where = keras.Model(inputs, keras_stn.ThetaRegression("affine", limit=0.5)(features))
-    looked = keras_stn.SpatialTransformer("affine", where, output_size=(10, 9), fill_mode="reflect")(inputs)
+    looked = keras_stn.SpatialTransformer(
+        "affine", where, output_size=(10, 9), fill_mode="reflect"
+    )(inputs)
     looked = keras_stn.SpatialTransformer(ThinPlateSpline(3, 3), align_corners=False)(looked)
     theta = keras_stn.ThetaRegression("rotation")(keras.layers.Flatten()(looked))
     grid = keras_stn.GridGenerator("rotation", 8)(theta)
@@ -94,7 +96,9 @@ def test_weights_alone(model, tmp_path):
     other = make_model()
     other.set_weights([w * 0 for w in other.get_weights()])
     other.load_weights(tmp_path / "m.weights.h5")
-    np.testing.assert_allclose(other.predict(IMAGES, verbose=0), model.predict(IMAGES, verbose=0), atol=1e-6)
+    np.testing.assert_allclose(
+        other.predict(IMAGES, verbose=0), model.predict(IMAGES, verbose=0), atol=1e-6
+    )
 
 
 def test_export_is_served_without_this_package(model, folder):

@@ -60,7 +60,9 @@ def test_limit_is_a_hyperbolic_tangent():
     layer = keras_stn.ThetaRegression("rotation", limit=0.5, step_size=2.0)
     layer(FEATURES)
     layer.bias.assign([0.4])
-    np.testing.assert_allclose(layer(FEATURES), np.full((16, 1), 0.5 * np.tanh(0.8 / 0.5)), rtol=1e-6)
+    np.testing.assert_allclose(
+        layer(FEATURES), np.full((16, 1), 0.5 * np.tanh(0.8 / 0.5)), rtol=1e-6
+    )
 
 
 def test_penalty_is_the_mean_squared_distance_from_the_identity():
@@ -120,7 +122,8 @@ def test_bad_options(arguments, words):
 
 
 @pytest.mark.parametrize(
-    "shape", [(40, 40, 1), (224, 224, 3), (28, 60, 3), (5, 5, 2), (1, 1, 4), (None, None, 3), (14, 14, 256)]
+    "shape",
+    [(40, 40, 1), (224, 224, 3), (28, 60, 3), (5, 5, 2), (1, 1, 4), (None, None, 3), (14, 14, 256)],
 )
 def test_localization_network_suits_the_size(shape):
     network = keras_stn.localization_network(shape, "affine")
@@ -142,7 +145,9 @@ def test_localization_network_passes_its_options_on():
 
 
 def test_localization_network_with_channels_first_and_a_policy():
-    network = keras_stn.localization_network((3, 20, 30), data_format="channels_first", dtype="float64")
+    network = keras_stn.localization_network(
+        (3, 20, 30), data_format="channels_first", dtype="float64"
+    )
     assert network(np.zeros((2, 3, 20, 30))).dtype == tf.float64
 
 
