@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from keras_stn.coordinates import Tensor
-from keras_stn.transforms import Transform, inverse_matrix, project
+from keras_stn.family import Transform, inverse_matrix, project
 
 _STARTS = 17
 """The search starts from the best point of a lattice with so many rows and columns."""

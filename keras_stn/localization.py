@@ -8,8 +8,8 @@ from typing import Any
 import keras
 
 from keras_stn import checks
+from keras_stn.family import Transform
 from keras_stn.theta import ThetaRegression
-from keras_stn.transforms import Transform
 
 _WORKING_SIZE = 48
 """Images are brought down to about this size first: where to look can be told from afar."""

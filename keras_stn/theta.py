@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_stn import checks, transforms
 from keras_stn.coordinates import Tensor
-from keras_stn.transforms import Transform
+from keras_stn.family import Transform
 
 
 def precise(dtype: str) -> str:

@@ -9,92 +9,39 @@ To add a family, write one small class with the attributes of `Transform` and re
 
 from __future__ import annotations
 
-import abc
 import functools
 from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_stn import checks
 from keras_stn.coordinates import Tensor
+from keras_stn.family import MatrixTransform, Transform, adjugate, identity_vector, project
+from keras_stn.spline import ThinPlateSpline
 
 _FAR_OUTSIDE = 1e6
 """The coordinate of a point behind the camera."""
 
+__all__ = [
+    "FAMILIES",
+    "Affine",
+    "Attention",
+    "MatrixTransform",
+    "Projective",
+    "Rigid",
+    "Rotation",
+    "Scale",
+    "Similarity",
+    "ThinPlateSpline",
+    "Transform",
+    "Translation",
+    "get",
+    "serialize",
+]
+
 _register = keras.saving.register_keras_serializable(package="keras_stn")
-
-
-class Transform(abc.ABC):
-    """What every family offers.
-
-    Attributes:
-        name: the word that `get` resolves.
-        num_params: how many numbers theta holds for an image.
-        identity: float32 vector, the theta that changes nothing.
-    """
-
-    name: str
-    num_params: int
-    identity: np.ndarray[Any, np.dtype[np.float32]]
-
-    @abc.abstractmethod
-    def grid(self, theta: Tensor, points: Tensor) -> Tensor:
-        """Where the input shows what the output has at `points`.
-
-        Args:
-            theta: `(batch, num_params)`.
-            points: `(h, w, 2)` output coordinates.
-
-        Returns:
-            `(batch, h, w, 2)` input coordinates.
-        """
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Transform:
-        """Makes the family of its constructor's arguments."""
-        return cls(**config)
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.get_config() == other.get_config()
-
-    def __hash__(self) -> int:
-        return hash((type(self), repr(self.get_config())))
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"
-
-
-class MatrixTransform(Transform):
-    """A family whose transformations are 3x3 matrices that act on (x, y, 1).
-
-    Those here also have `inverse(theta)`: the theta, of the same family, of the opposite transformation;
-    not finite where there is none.
-    """
-
-    @abc.abstractmethod
-    def matrix(self, theta: Tensor) -> Tensor:
-        """`(batch, 3, 3)`, of theta `(batch, num_params)`."""
-
-    def grid(self, theta: Tensor, points: Tensor) -> Tensor:
-        return apply_matrix(self.matrix(theta), points)
-
-
-def apply_matrix(matrix: Tensor, points: Tensor) -> Tensor:
-    """`(batch, 3, 3)` matrices without projection, applied to `(h, w, 2)` points."""
-    linear, offset = matrix[:, :2, :2], matrix[:, :2, 2]
-    x, y = points[..., :1], points[..., 1:]
-    first, second, offset = (
-        v[:, None, None, :] for v in (linear[:, :, 0], linear[:, :, 1], offset)
-    )
-    return first * x + second * y + offset
 
 
 def _rows(*rows: Sequence[Tensor | float]) -> Tensor:
@@ -109,19 +56,13 @@ def _rows(*rows: Sequence[Tensor | float]) -> Tensor:
     return tf.reshape(tf.stack(entries, axis=-1), [-1, 3, 3])
 
 
-def _identity(*values: float) -> np.ndarray[Any, np.dtype[np.float32]]:
-    vector = np.array(values, np.float32)
-    vector.setflags(write=False)
-    return vector
-
-
 @_register
 class Translation(MatrixTransform):
     """Moves: theta is tx, ty."""
 
     name = "translation"
     num_params = 2
-    identity = _identity(0, 0)
+    identity = identity_vector(0, 0)
 
     def matrix(self, theta: Tensor) -> Tensor:
         tx, ty = tf.unstack(theta, axis=-1)
@@ -137,7 +78,7 @@ class Scale(MatrixTransform):
 
     name = "scale"
     num_params = 2
-    identity = _identity(1, 1)
+    identity = identity_vector(1, 1)
 
     def matrix(self, theta: Tensor) -> Tensor:
         sx, sy = tf.unstack(theta, axis=-1)
@@ -171,7 +112,7 @@ class Rotation(MatrixTransform):
 
     name = "rotation"
     num_params = 1
-    identity = _identity(0)
+    identity = identity_vector(0)
 
     def matrix(self, theta: Tensor) -> Tensor:
         return _rotation(theta[:, 0], 1.0, 0.0, 0.0)
@@ -186,7 +127,7 @@ class Rigid(MatrixTransform):
 
     name = "rigid"
     num_params = 3
-    identity = _identity(0, 0, 0)
+    identity = identity_vector(0, 0, 0)
 
     def matrix(self, theta: Tensor) -> Tensor:
         angle, tx, ty = tf.unstack(theta, axis=-1)
@@ -203,7 +144,7 @@ class Similarity(MatrixTransform):
 
     name = "similarity"
     num_params = 4
-    identity = _identity(1, 0, 0, 0)
+    identity = identity_vector(1, 0, 0, 0)
 
     def matrix(self, theta: Tensor) -> Tensor:
         scale, angle, tx, ty = tf.unstack(theta, axis=-1)
@@ -220,7 +161,7 @@ class Attention(MatrixTransform):
 
     name = "attention"
     num_params = 3
-    identity = _identity(1, 0, 0)
+    identity = identity_vector(1, 0, 0)
 
     def matrix(self, theta: Tensor) -> Tensor:
         scale, tx, ty = tf.unstack(theta, axis=-1)
@@ -237,7 +178,7 @@ class Affine(MatrixTransform):
 
     name = "affine"
     num_params = 6
-    identity = _identity(1, 0, 0, 0, 1, 0)
+    identity = identity_vector(1, 0, 0, 0, 1, 0)
 
     def matrix(self, theta: Tensor) -> Tensor:
         a, b, tx, c, d, ty = tf.unstack(theta, axis=-1)
@@ -260,7 +201,7 @@ class Projective(MatrixTransform):
 
     name = "projective"
     num_params = 8
-    identity = _identity(1, 0, 0, 0, 1, 0, 0, 0)
+    identity = identity_vector(1, 0, 0, 0, 1, 0, 0, 0)
 
     def matrix(self, theta: Tensor) -> Tensor:
         one = tf.ones_like(theta[:, :1])
@@ -270,145 +211,8 @@ class Projective(MatrixTransform):
         return project(self.matrix(theta), points, tf.constant(_FAR_OUTSIDE, theta.dtype))
 
     def inverse(self, theta: Tensor) -> Tensor:
-        adjugate = tf.reshape(_adjugate(self.matrix(theta)), [-1, 9])
-        return adjugate[:, :8] / adjugate[:, 8:]
-
-
-def project(matrix: Tensor, points: Tensor, behind: Tensor) -> Tensor:
-    """`(batch, 3, 3)` matrices applied to `(h, w, 2)` points; `behind` where the camera doesn't look."""
-    numerator = apply_matrix(matrix, points)
-    slant = matrix[:, 2, :, None, None]
-    denominator = slant[:, 0] * points[..., 0] + slant[:, 1] * points[..., 1] + slant[:, 2]
-    denominator = denominator[..., None]
-    visible = denominator > 1e-6
-    # Twice `where`: a gradient through the branch not taken would be 0 * inf.
-    return tf.where(visible, numerator / tf.where(visible, denominator, 1.0), behind)
-
-
-def _adjugate(matrix: Tensor) -> Tensor:
-    first, second, third = tf.unstack(matrix, axis=-1)
-    cofactors = [
-        tf.linalg.cross(second, third),
-        tf.linalg.cross(third, first),
-        tf.linalg.cross(first, second),
-    ]
-    return tf.stack(cofactors, axis=1)
-
-
-def inverse_matrix(matrix: Tensor) -> Tensor:
-    """The inverse of `(batch, 3, 3)` matrices; not finite where there is none."""
-    adjugate = _adjugate(matrix)
-    determinant = tf.reduce_sum(adjugate[:, 0, :] * matrix[:, :, 0], axis=-1)
-    return adjugate / determinant[:, None, None]
-
-
-@_register
-class ThinPlateSpline(Transform):
-    """Bends the image smoothly: theta says where the input shows each control point.
-
-    theta is x1, y1, x2, y2, ... in input coordinates, in the order of the control points. The map is the
-    thin-plate spline through them (Bookstein 1989): affine, plus a sum of r^2 log r^2 around each.
-
-    Args:
-        rows: control points along y, on a regular lattice over [-1, 1] squared, row by row.
-        cols: control points along x.
-        control_points: `(K, 2)` output coordinates, instead of a lattice.
-
-    Example:
-
-    >>> keras_stn.transforms.get("tps").num_params
-    32
-    """
-
-    name = "tps"
-
-    def __init__(
-        self, rows: int = 4, cols: int = 4, control_points: Sequence[Sequence[float]] | None = None
-    ) -> None:
-        self.rows = rows
-        self.cols = cols
-        self.control_points = control_points
-        points = (
-            _lattice(rows, cols)
-            if control_points is None
-            else np.asarray(control_points, np.float64)
-        )
-        _check_control_points(points)
-        self.num_params = points.size
-        self.identity = _identity(*points.ravel())
-        self._points = points
-        self._solution = _solve_spline(points)
-
-    def get_config(self) -> dict[str, Any]:
-        points = self.control_points
-        listed = None if points is None else np.asarray(points, np.float64).tolist()
-        return {"rows": self.rows, "cols": self.cols, "control_points": listed}
-
-    def grid(self, theta: Tensor, points: Tensor) -> Tensor:
-        influence = self._influence(points, theta.dtype)
-        sources = tf.reshape(theta, [-1, len(self._points), 2])
-        return tf.einsum("hwk,bkc->bhwc", influence, sources)
-
-    def _influence(self, points: Tensor, dtype: tf.DType) -> Tensor:
-        """How much each control point moves each point: `(h, w, K)`; each row sums to one."""
-        # In float64: with many control points the terms are far larger than their sum.
-        points = tf.cast(points, tf.float64)
-        squared = tf.reduce_sum((points[..., None, :] - self._points) ** 2, axis=-1)
-        terms = tf.concat([_radial(squared), tf.ones_like(points[..., :1]), points], axis=-1)
-        return tf.cast(tf.tensordot(terms, self._solution, axes=1), dtype)
-
-
-def _lattice(rows: int, cols: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    if min(rows, cols) < 2:
-        raise ValueError(
-            "A thin-plate spline needs at least two rows and two columns of control points. "
-            f"Received: rows={rows}, cols={cols}."
-        )
-    y, x = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, cols), indexing="ij")
-    return np.stack([x.ravel(), y.ravel()], axis=-1)
-
-
-def _check_control_points(points: np.ndarray[Any, np.dtype[np.float64]]) -> None:
-    if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
-        raise ValueError(
-            "control_points must be at least three points (x, y), an array of shape (K, 2). "
-            f"Received shape {points.shape}."
-        )
-    if not np.isfinite(points).all():
-        raise ValueError(f"control_points must be finite. Received: {points.tolist()}.")
-    distance = np.linalg.norm(points[:, None] - points[None], axis=-1) + 4 * np.eye(len(points))
-    extent = np.ptp(points, axis=0).max()
-    if distance.min() <= 1e-9 * extent or not extent:
-        first, second = sorted(np.unravel_index(distance.argmin(), distance.shape))
-        raise ValueError(
-            "control_points must differ from each other, or the spline is not determined. Received "
-            f"{points[first].tolist()} twice, at positions {first} and {second}. Remove one."
-        )
-    spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
-    if spread[1] <= 1e-9 * spread[0]:
-        raise ValueError(
-            "control_points must not all lie on one line, or the spline is not determined across it. "
-            f"Received: {points.tolist()}. Add a point beside the line."
-        )
-
-
-def _solve_spline(
-    points: np.ndarray[Any, np.dtype[np.float64]],
-) -> np.ndarray[Any, np.dtype[Any]]:
-    """`(K + 3, K)`: the spline's coefficients, of the positions of its control points."""
-    count = len(points)
-    squared = ((points[:, None] - points[None]) ** 2).sum(axis=-1)
-    affine = np.concatenate([np.ones((count, 1)), points], axis=1)
-    system = np.zeros((count + 3, count + 3))
-    system[:count, :count] = squared * np.log(np.where(squared > 0, squared, 1.0))
-    system[:count, count:] = affine
-    system[count:, :count] = affine.T
-    return np.linalg.inv(system)[:, :count]
-
-
-def _radial(squared: Tensor) -> Tensor:
-    """r^2 log r^2, and 0 at 0, with finite gradients."""
-    return squared * tf.math.log(tf.where(squared > 0.0, squared, 1.0))
+        entries = tf.reshape(adjugate(self.matrix(theta)), [-1, 9])
+        return entries[:, :8] / entries[:, 8:]
 
 
 FAMILIES: dict[str, type[Transform]] = {
@@ -438,8 +242,6 @@ def get(identifier: str | dict[str, Any] | Transform) -> Transform:
     """
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)
-    if isinstance(identifier, str) and identifier in FAMILIES:
-        return _default(identifier)
     if isinstance(identifier, Transform):
         return identifier
     if all(hasattr(identifier, name) for name in ("num_params", "identity", "grid")):
@@ -449,8 +251,7 @@ def get(identifier: str | dict[str, Any] | Transform) -> Transform:
         "homography": "projective",
         "perspective": "projective",
     }
-    checks.one_of(identifier, FAMILIES, "transform", elsewhere)
-    raise AssertionError("unreachable: one_of raises for what is no family")
+    return _default(checks.one_of(identifier, FAMILIES, "transform", elsewhere))
 
 
 @functools.cache

@@ -39,8 +39,8 @@ def warp(theta):
 CASES = {
     "three values where affine needs six": (
         lambda: build(dense(3)),
-        "'affine' takes theta of shape (batch, 6), 6 parameters an image. Received 3 of them: shape (None, 3). "
-        "End the localisation network with keras_stn.ThetaRegression('affine')",
+        "'affine' takes theta of shape (batch, 6), 6 parameters an image. Received 3 of them: shape "
+        "(None, 3). End the localisation network with keras_stn.ThetaRegression('affine')",
     ),
     "six values where projective needs eight": (
         lambda: build(dense(6), "projective"),
@@ -52,7 +52,8 @@ CASES = {
     ),
     "returns None": (
         lambda: build(ReturnsNothing()),
-        "must return one tensor, theta. Received: None. Does every branch of its call() end in `return theta`?",
+        "must return one tensor, theta. Received: None. Does every branch of its call() end in "
+        "`return theta`?",
     ),
     "returns None, eagerly": (
         lambda: keras_stn.SpatialTransformer("affine", ReturnsNothing())(IMAGES),
@@ -84,14 +85,14 @@ CASES = {
     ),
     "images without a batch axis": (
         lambda: keras_stn.SpatialTransformer()(IMAGES[0]),
-        "images must have four axes, (batch, height, width, channels) or, with data_format='channels_first', "
-        "(batch, channels, height, width). Received shape (20, 20, 3). One image? Give it a batch axis: "
-        "images[None].",
+        "images must have four axes, (batch, height, width, channels) or, with "
+        "data_format='channels_first', (batch, channels, height, width). Received "
+        "shape (20, 20, 3). One image? Give it a batch axis: images[None].",
     ),
     "images without channels": (
         lambda: keras_stn.SpatialTransformer()(keras.Input((20, 20))),
-        "Received shape (None, 20, 20). One image? Give it a batch axis: images[None]. Grey images? Give them "
-        "channels: images[..., None].",
+        "Received shape (None, 20, 20). One image? Give it a batch axis: images[None]. Grey images? Give "
+        "them channels: images[..., None].",
     ),
     "images of rank five": (
         lambda: keras_stn.SpatialTransformer()(keras.Input((7, 20, 20, 3))),

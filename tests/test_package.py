@@ -56,8 +56,8 @@ def test_the_wheel_holds_both_packages_and_works_where_it_is_installed(tmp_path)
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
-        ("KERAS_BACKEND", "jax", "computes with TensorFlow only. Set KERAS_BACKEND=tensorflow"),
-        ("KERAS_BACKEND", "torch", "computes with TensorFlow only. Set KERAS_BACKEND=tensorflow"),
+        ("KERAS_BACKEND", "jax", "Set KERAS_BACKEND=tensorflow before Keras is imported."),
+        ("KERAS_BACKEND", "torch", "Set KERAS_BACKEND=tensorflow before Keras is imported."),
         ("TF_USE_LEGACY_KERAS", "1", "Remove TF_USE_LEGACY_KERAS from the environment"),
     ],
 )
@@ -67,7 +67,7 @@ def test_another_backend_is_refused_in_one_error(variable, value, words):
     done = run(sys.executable, "-c", script, env=environment, cwd=ROOT)
     assert done.returncode == 1
     assert words in " ".join(done.stderr.split())
-    assert done.stderr.count("Error") == 1
+    assert "During handling of the above exception" not in done.stderr
 
 
 def test_the_versions_agree():
