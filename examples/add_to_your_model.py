@@ -36,8 +36,10 @@ def main(arguments=None):
     images, labels = make_digits(options.images)
     test_images, test_labels = make_digits(max(100, options.images // 4), seed=1)
     model = make_model()
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(images, labels, batch_size=64, epochs=options.epochs, verbose=2)
+    model.compile(
+        keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    model.fit(images, labels, batch_size=32, epochs=options.epochs, verbose=2)
 
     model.save(options.out)
     loaded = keras.models.load_model(options.out)

@@ -61,18 +61,20 @@ def main(arguments=None):
     """Trains, draws, and says which file to open."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("demo-out"))
-    parser.add_argument("--images", type=int, default=3000)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--images", type=int, default=4000)
+    parser.add_argument("--epochs", type=int, default=8)
     options = parser.parse_args(arguments)
 
     keras.utils.set_random_seed(0)
     images, labels = make_digits(options.images)
     shown, shown_labels = make_digits(8, seed=7)
     model = make_model()
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     start = time.perf_counter()
     print(f"Training a network with a SpatialTransformer on {len(images)} drawn digits:")
-    model.fit(images, labels, batch_size=64, epochs=options.epochs, verbose=2)
+    model.fit(images, labels, batch_size=32, epochs=options.epochs, verbose=2)
     print(f"Trained in {time.perf_counter() - start:.0f} s.")
 
     options.out.mkdir(parents=True, exist_ok=True)

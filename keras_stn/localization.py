@@ -14,6 +14,9 @@ from keras_stn.theta import ThetaRegression
 _WORKING_SIZE = 48
 """Images are brought down to about this size first: where to look can be told from afar."""
 
+_STEP_SIZE = 0.1
+"""Steps that suit the rest of a network throw theta out of the image, where no gradient leads back."""
+
 _LAST_SIZE = 6
 """The features that theta is regressed from have at most this height and width."""
 
@@ -38,7 +41,8 @@ def localization_network(
         units: of the dense layer before theta.
         data_format: "channels_last" or "channels_first"; None takes Keras' setting.
         dtype: the layers' type or policy; None takes Keras' setting.
-        **theta_regression_options: `step_size`, `limit` and `penalty` of `ThetaRegression`.
+        **theta_regression_options: `step_size`, here 0.1 unless given, `limit` and `penalty` of
+            `ThetaRegression`.
 
     Example:
 
@@ -81,6 +85,7 @@ def localization_network(
         features = _halve(features, layers.AveragePooling2D, 1, channels_last)
     features = layers.Flatten(**options)(features)
     features = layers.Dense(units, activation="relu", **options)(features)
+    theta_regression_options = {"step_size": _STEP_SIZE, **theta_regression_options}
     theta = ThetaRegression(transform, **options, **theta_regression_options)(features)
     return keras.Model(inputs, theta, name="localization")
 

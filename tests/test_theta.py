@@ -141,6 +141,7 @@ def test_localization_network_passes_its_options_on():
     last = network.layers[-1]
     assert (last.step_size, last.limit, last.penalty) == (0.1, 0.5, 0.01)
     assert network.layers[-2].units == 7
+    assert keras_stn.localization_network((20, 20, 1)).layers[-1].step_size == 0.1
     assert [layer.filters for layer in network.layers if hasattr(layer, "filters")] == [4]
 
 
