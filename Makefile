@@ -1,16 +1,19 @@
 # make demo   sets everything up and shows what the packages do, without a network once installed
 # make test   runs the tests
 # make lint   runs the linter and the type checker
+# make test-oldest  runs the core's tests on the oldest supported TensorFlow and Keras
 # make bench  measures against the peers and prints tables (installs torch and tf-keras-vis)
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+OLDEST ?= .venv-oldest
+CORE_TESTS ?= tests/test_layers.py tests/test_saving.py tests/test_theta.py tests/test_sampler.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-oldest lint bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m examples.demo
@@ -22,6 +25,10 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+test-oldest:
+	$(MAKE) $(OLDEST)/.oldest VENV=$(OLDEST)
+	$(OLDEST)/bin/python -m pytest -n 2 $(CORE_TESTS) $(PYTEST_ARGS)
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
@@ -39,9 +46,13 @@ $(VENV)/.test: setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) install --quiet --editable ".[test]"
 	touch $@
 
+$(OLDEST)/.oldest: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) install --quiet --editable ".[test]" tensorflow==2.18.0 keras==3.5.0
+	touch $@
+
 $(VENV)/.bench: setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) install --quiet --editable ".[bench]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(OLDEST) build dist *.egg-info
