@@ -57,7 +57,7 @@ def _search(transform: Transform, theta: Tensor, targets: Tensor) -> Tensor:
         move = tf.stack([d * miss_x - b * miss_y, a * miss_y - c * miss_x], axis=-1)
         move /= determinant[..., None]
         length = tf.norm(move, axis=-1, keepdims=True)
-        return (place + move * tf.minimum(1.0, _LONGEST_STEP / tf.maximum(length, 1e-12)),)
+        return (place + move * tf.minimum(_LONGEST_STEP / tf.maximum(length, 1e-12), 1.0),)
 
     (place,) = tf.while_loop(lambda _: True, step, (place,), maximum_iterations=_STEPS)
     miss = tf.norm(transform.grid(theta, place)[0] - targets, axis=-1, keepdims=True)
