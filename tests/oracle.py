@@ -27,6 +27,16 @@ SUBSET = [
 """Half of them, for what is slow: every interpolation and fill mode, `align_corners` in turns."""
 
 
+COMPILED = [
+    ("bilinear", "constant", True),
+    ("bilinear", "nearest", False),
+    ("bilinear", "reflect", False),
+    ("bicubic", "reflect", True),
+    ("nearest", "constant", False),
+]
+"""Fewer, for what has to be compiled more than once each."""
+
+
 def sample(
     images,
     grid,
@@ -143,6 +153,11 @@ def away_from_kinks(shape, height, width, align_corners, *, seed=0, reach=3):
 
     positions = np.stack([axis(width), axis(height)], axis=-1)
     return grid_of(positions, height, width, align_corners)
+
+
+def exact_size(align_corners):
+    """A height and width for which the coordinates of all pixels are exact binary numbers."""
+    return (5, 9) if align_corners else (4, 8)
 
 
 def options_of(combination, **more):
