@@ -487,3 +487,4 @@ def test_the_way_back_in_a_graph_with_an_unknown_batch(name):
     expected = inverse_points(family, tf.constant(theta), tf.constant(points))
     np.testing.assert_allclose(back(theta, points), expected, atol=1e-9)
     assert back(theta[:0], points).shape == (0, 5, 6, 2)
+    assert inverse_points(family, tf.constant(theta[:0]), points).shape == (0, 5, 6, 2)
