@@ -88,6 +88,8 @@ class Axis(NamedTuple):
         For bilinear interpolation `tap` may be an array of taps that broadcasts with the positions.
         """
         dtype = self.distance.dtype
+        if order > HIGHEST_ORDER[self.options.interpolation]:
+            return tf.zeros_like(self.distance)
         if self.options.interpolation == "nearest":
             return tf.cast(self.distance == 0, dtype)
         if self.options.interpolation == "bilinear":

@@ -25,11 +25,16 @@ def inverse_points(transform: Transform, theta: Tensor, points: Tensor) -> Tenso
         found = project(inverse_matrix(transform.matrix(theta)), points, nan)
     else:
         search = tf.cast(points, tf.float64)
-        found = tf.map_fn(
-            lambda row: _search(transform, row[None], search),
-            tf.cast(theta, tf.float64),
-            fn_output_signature=tf.float64,
-        )
+
+        def search_each() -> Tensor:
+            return tf.map_fn(
+                lambda row: _search(transform, row[None], search),
+                tf.cast(theta, tf.float64),
+                fn_output_signature=tf.float64,
+            )
+
+        # Where sizes are unknown, map_fn cannot tell the shape of no results at all.
+        found = tf.cond(tf.shape(theta)[0] > 0, search_each, lambda: search[None][:0])
     # Rounding must not put the corners of the identity outside.
     inside = tf.reduce_all(tf.abs(found) <= 1.0 + 1e-5, axis=-1, keepdims=True)
     return tf.cast(tf.where(inside, found, float("nan")), theta.dtype)
@@ -57,7 +62,7 @@ def _search(transform: Transform, theta: Tensor, targets: Tensor) -> Tensor:
         move = tf.stack([d * miss_x - b * miss_y, a * miss_y - c * miss_x], axis=-1)
         move /= determinant[..., None]
         length = tf.norm(move, axis=-1, keepdims=True)
-        return (place + move * tf.minimum(1.0, _LONGEST_STEP / tf.maximum(length, 1e-12)),)
+        return (place + move * tf.minimum(_LONGEST_STEP / tf.maximum(length, 1e-12), 1.0),)
 
     (place,) = tf.while_loop(lambda _: True, step, (place,), maximum_iterations=_STEPS)
     miss = tf.norm(transform.grid(theta, place)[0] - targets, axis=-1, keepdims=True)

@@ -177,6 +177,9 @@ def slope(images: Tensor, grid: Tensor, upstream: Tensor, options: Options) -> T
 
 def _run(kernel: Callable[..., Tensor], *arrays: Tensor, options: Options) -> Tensor:
     """Runs one of the three kernels, under XLA unless it would have to compile for every size."""
+    # The custom gradients speak for the kernels. A tape that recorded these, too, would add the gradient
+    # of what a custom gradient closes over a second time, when its own arguments are not watched.
+    arrays = tuple(tf.stop_gradient(array) for array in arrays)
     images, grid = arrays[:2]
     known = images.shape[1:].is_fully_defined() and grid.shape[1:].is_fully_defined()
     if known and images.shape[3] is not None:
