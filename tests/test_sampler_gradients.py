@@ -501,9 +501,9 @@ def runs(monkeypatch):
 @pytest.mark.parametrize(
     ("watched", "expected"),
     [
-        ("", ["_read"]),
-        ("grid", ["_read", "_slope"]),
-        ("both", ["_read", "_slope", "_spread"]),
+        ("", ["read"]),
+        ("grid", ["read", "slope"]),
+        ("both", ["read", "slope", "spread"]),
     ],
 )
 def test_eagerly_only_the_gradient_of_what_is_watched_is_computed(watched, expected, runs):
@@ -570,4 +570,4 @@ def test_options_whose_derivative_vanishes_need_no_kernel(runs):
     _, by_images, by_grid = oracle.sample_gradients(images, grid, upstream, interpolation="nearest")
     assert not np.any(by_grid)
     assert np.any(by_images)
-    assert sorted(runs) == ["_read", "_spread"]
+    assert sorted(runs) == ["read", "spread"]
