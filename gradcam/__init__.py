@@ -36,11 +36,11 @@ from gradcam.errors import (
 
 if TYPE_CHECKING:
     from gradcam import targets
-    from gradcam.explain import Explainer, explain
+    from gradcam.explainer import Explainer, explain
     from gradcam.explanation import Explanation
     from gradcam.feature_maps import LayerInfo
     from gradcam.images import read_images
-    from gradcam.layers import layers
+    from gradcam.inspection import layers
     from gradcam.methods import METHODS
 
 __all__ = [

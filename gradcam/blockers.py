@@ -46,6 +46,8 @@ def blockers(
 ) -> list[str]:
     """The operations between a layer and the score at which the gradient stops, in words.
 
+    >>> import tensorflow as tf
+    >>> from gradcam.taps import Recording
     >>> with tf.Graph().as_default():
     ...     x = tf.compat.v1.placeholder(tf.float32, (None, 2))
     ...     blockers([x], tf.reduce_sum(tf.round(x)), Recording([x], ["x"], [], [], None))

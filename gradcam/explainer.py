@@ -114,7 +114,7 @@ class Explainer:
         program = self._program(batch, asked, top_k)
         program.target.check(program.outputs, arguments)
         results = tf.nest.map_structure(lambda tensor: tensor.numpy(), program(batch, arguments))
-        verdicts.check_finite(self._source, self._settings, program, batch, results, first)
+        verdicts.check_finite(program, batch, results, first)
         names = self._settings.class_names
         labels = [[program.target.label(int(i), names) for i in row] for row in results["index"]]
         values = tf.nest.flatten(results["outputs"])
@@ -122,8 +122,8 @@ class Explainer:
             "targets": [tuple(row) if top_k else row[0] for row in labels],
             "paths": [scene.call.path for scene in program.scenes],
             "warnings": program.warnings
-            + verdicts.look_like_probabilities(program, self._settings, values)
-            + verdicts.blank_maps(program, self._settings, results, labels, first),
+            + verdicts.look_like_probabilities(program, values)
+            + verdicts.blank_maps(program, results, labels, first),
         }
 
     def _program(self, batch: Batch, asked: Target | None, top_k: int | None) -> Program:
@@ -142,14 +142,18 @@ class Explainer:
     def _traced(
         self, batch: Batch, asked: Target | None, top_k: int | None, size: int | None
     ) -> Program:
-        given = (self._source, self._settings, batch, asked, top_k)
+        def traced(rows: int | None) -> Program:
+            return Program(
+                self._source, self._settings, batch, target=asked, top_k=top_k, rows=rows
+            )
+
         try:
-            return Program(*given, rows=size)
+            return traced(size)
         except ModelError as error:
             # A `call` that computes with the size of the batch needs to know it.
             if error.code != "cannot-run" or size is not None:
                 raise
-            program = Program(*given, rows=len(batch))
+            program = traced(len(batch))
             self._fixes_batch = True
             return program
 
@@ -177,7 +181,8 @@ def explain(
 ) -> Explanation:
     """Explain some images once; `Explainer` is for many batches of the same model.
 
-    The arguments are those of `Explainer` and of its call. The model is left as it was and not kept.
+    The arguments are those of `Explainer` and of its call. The model is left as it was; nothing
+    holds on to it.
 
     >>> import keras, numpy as np
     >>> model = keras.Sequential([

@@ -54,9 +54,8 @@ class Explanation:
     def __repr__(self) -> str:
         count = f"{len(self)} image{'s' if len(self) != 1 else ''}"
         said = f", {len(self.warnings)} warnings" if self.warnings else ""
-        return (
-            f"Explanation({count}, {self.method} of {self.layer!r}, maps {self.maps.shape}{said})"
-        )
+        what = f"{self.method} of {self.layer!r}, maps {self.maps.shape}"
+        return f"Explanation({count}, {what}{said})"
 
     def overlay(self, images: Any, alpha: float = 0.5, colormap: str = "turbo") -> np.ndarray:
         """The heatmaps in colour over the images.

@@ -79,6 +79,9 @@ class FeatureMaps:
         output = call.outputs[0]
         if not output.dtype.is_floating:
             return f"it holds {output.dtype.name}, not activations", "Choose a layer after it."
+        return self._reason_of_shape(call, output)
+
+    def _reason_of_shape(self, call: Call, output: tf.Tensor) -> tuple[str, str]:
         rank = output.shape.rank
         if rank is None:
             return "its rank is not known", "Let the layer fix the rank of its output."
@@ -97,8 +100,10 @@ class FeatureMaps:
 
     def data_format(self, call: Call) -> str:
         """The layer's own data format, or that of the nearest layer upstream that has one."""
-        nearest = self._nearest(call, lambda other: other.data_format)
-        return (nearest and nearest.data_format) or "channels_last"
+        if call.data_format or not call.outputs:
+            return call.data_format or "channels_last"
+        upstream = self._upstream(call.outputs[0])
+        return next((other.data_format for other in upstream if other.data_format), "channels_last")
 
     def is_connected(self, call: Call) -> bool:
         """Whether the target depends on the call's output."""
@@ -178,13 +183,6 @@ class FeatureMaps:
             for other in self._upstream(call.outputs[0])
         )
 
-    def _nearest(self, call: Call, wanted) -> Call | None:  # type: ignore[no-untyped-def]
-        if wanted(call):
-            return call
-        for output in call.outputs[:1]:
-            return next((other for other in self._upstream(output) if wanted(other)), None)
-        return None
-
     def _upstream(self, output: tf.Tensor) -> Iterable[Call]:
         for operation in nearest_ancestors(output):
             call = self._recording.maker(operation)
@@ -195,6 +193,7 @@ class FeatureMaps:
 def positions(shape: tf.TensorShape, data_format: str) -> list[int | None]:
     """The sizes of the axes that are neither batch nor channels.
 
+    >>> import tensorflow as tf
     >>> positions(tf.TensorShape([None, 7, 5, 64]), "channels_last")
     [7, 5]
     """

@@ -120,7 +120,8 @@ SENTENCES: dict[str, str] = {
     ),
     "images-empty": "Received no image: shape {shape}. Expected at least one. Check the batch.",
     "images-rank": (
-        "Images of shape {shape} have {rank} axes. The model's input{name} takes {expected}. {advice}"
+        "Images of shape {shape} have {rank} axes. The model's input{name} takes {expected}."
+        " {advice}"
     ),
     "images-shape": (
         "Images of shape {shape} don't fit. The model's input{name} takes {expected}. {advice}"
@@ -182,7 +183,9 @@ SENTENCES: dict[str, str] = {
         "Class {index} was asked for, but the output is one single unit. Expected class 0, or a"
         " side of the unit. Use gradcam.targets.Binary(positive=True) or Binary(positive=False)."
     ),
-    "unknown-class": "The class '{name}' is not one of class_names. Expected one of: {names}.{hint}",
+    "unknown-class": (
+        "The class '{name}' is not one of class_names. Expected one of: {names}.{hint}"
+    ),
     "no-class-names": (
         "Received the class name '{name}' but no names to look it up in. Expected an index, or"
         " class_names=[...] in the order of the model's output. Give either."

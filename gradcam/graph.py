@@ -44,7 +44,7 @@ def ancestors(tensors: Iterable[tf.Tensor]) -> set[tf.Operation]:
 def descendants(
     tensors: Iterable[tf.Tensor],
     within: set[tf.Operation],
-    passes: Callable[[tf.Operation], bool] = lambda operation: True,
+    passes: Callable[[tf.Operation], bool] | None = None,
 ) -> set[tf.Operation]:
     """Every operation in `within` that uses the tensors, through operations that pass.
 
@@ -57,7 +57,7 @@ def descendants(
         if operation in found or operation not in within:
             continue
         found.add(operation)
-        if passes(operation):
+        if passes is None or passes(operation):
             waiting.extend(user for tensor in operation.outputs for user in tensor.consumers())
     return found
 
@@ -144,7 +144,7 @@ class Part:
             values: the new values of the feeds, one row for each of `rows`.
             rows: (rows,) the row of the original batch that each new row comes from.
         """
-        # An identity brings a tensor into the graph of a loop's body, which must not be passed over.
+        # An identity brings a tensor into the graph of a loop's body.
         mapping = {
             feed.name: tf.identity(value) for feed, value in zip(self._feeds, values, strict=True)
         }
@@ -162,7 +162,7 @@ class Part:
         ]
 
     def _is_recomputed(self, tensor: tf.Tensor) -> bool:
-        """Whether a border tensor speaks of the batch's size, as `tf.shape` does, not of its rows."""
+        """Whether a tensor speaks of the batch's size, as `tf.shape` does, not of its rows."""
         return (
             tensor.op in self._by_row
             and tensor.op.type != "Placeholder"

@@ -8,11 +8,11 @@ The parameters of a function are the evidence it needs:
 | `gradients` | g = d score / d A, of the same shape |
 | `score` | y, (batch,): the explained score |
 | `ablated_scores` | y_k, (batch, channels): the score with channel k set to zero |
-| `masked_scores` | s_k, (batch, channels): the score of the image masked by channel k's map; minus |
+| `masked_scores` | s_k, (batch, channels): the score of the image that channel k masks; minus |
 |  | infinity for a channel that was left out |
 
-A function returns maps of shape (batch, positions...), signed. Whatever comes after - the ReLU, the
-resizing - is the same for all of them and done elsewhere. A channel that was left out by
+A function returns maps of shape (batch, positions...), signed. Whatever comes after, the ReLU and
+the resizing, is the same for all of them and done elsewhere. A channel that was left out by
 `max_channels` has `ablated_scores` equal to the score.
 """
 
@@ -102,10 +102,10 @@ def gradcam_plus_plus(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor
     w_k = sum over positions of alpha relu(g); map = sum_k w_k A_k.
 
     The paper's factor exp(score) is the same for all channels and left out: it overflows. The
-    fraction is computed as 1 / (2 + g S_k), which is the same and doesn't underflow; it only matters
-    where g > 0. The formula supposes activations that are not negative. With others (swish) S_k
-    can be negative and the denominator pass through zero, so S_k is taken as at least 0, which
-    changes nothing where the formula holds and keeps alpha between 0 and 1/2 where it doesn't.
+    fraction is computed as 1 / (2 + g S_k), which is the same, matters only where g > 0 and doesn't
+    underflow. The formula supposes activations that are not negative. With others (swish) S_k can
+    be negative and the denominator pass through zero, so S_k is taken as at least 0: that changes
+    nothing where the formula holds and keeps alpha between 0 and 1/2 where it doesn't.
     """
     positive = tf.nn.relu(gradients)
     axes = _positions(activations)

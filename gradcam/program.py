@@ -55,6 +55,8 @@ class Program:
         rows: the size of the batch, None to leave it open.
 
     Attributes:
+        source: the model.
+        settings: what was asked for.
         target: what is explained, resolved for the model's outputs.
         outputs: the outputs, for checks of arguments.
         scenes: the tapped layers.
@@ -66,12 +68,13 @@ class Program:
         source: Source,
         settings: Settings,
         batch: Batch,
+        *,
         target: Target | None,
         top_k: int | None,
         rows: int | None,
     ) -> None:
-        self._source = source
-        self._settings = settings
+        self.source = source
+        self.settings = settings
         self._structure = batch.structure
         self._given = target
         self._top_k = top_k
@@ -100,9 +103,9 @@ class Program:
 
     def _trace(self, *tensors: tf.Tensor) -> dict[str, Any]:
         count = len(tensors) - len(tf.nest.flatten(self._arguments))
-        recording = self._source.record(list(tensors[:count]), self._structure)
+        recording = self.source.record(list(tensors[:count]), self._structure)
         arguments = tf.nest.pack_sequence_as(self._arguments, list(tensors[count:]))
-        self.outputs = read_outputs(recording, self._settings)
+        self.outputs = read_outputs(recording, self.settings)
         self.target = targets.resolve(self._given, self.outputs, self._top_k)
         prepared = self.target.prepare(self.outputs, arguments)
         scores = self.target.score(self.outputs, prepared)
@@ -116,12 +119,12 @@ class Program:
             "finite_inputs": [heatmaps.finite_rows(tensor) for tensor in recording.inputs],
             "finite_scores": heatmaps.finite_rows(scores),
         }
-        return results | self._maps(scores.shape[1])
+        return results | self._maps()
 
     def _set_scenes(
         self, recording: Recording, prepared: tuple[Any, ...], scores: tf.Tensor
     ) -> list[Scene]:
-        settings = self._settings
+        settings = self.settings
         maps = FeatureMaps(recording, self.outputs.outputs, [scores])
         sign = -1.0 if settings.counterfactual else 1.0
         candidates = maps.candidates()
@@ -149,18 +152,18 @@ class Program:
 
     def _call(self, recording: Recording, maps: FeatureMaps, layer: Any) -> Call:
         if layer is None:
-            return maps.choose(self._source.name)
+            return maps.choose(self.source.name)
         call = paths.resolve(recording, layer)
         maps.check(call, str(self.target))
         return call
 
-    def _maps(self, explained: int) -> dict[str, Any]:
+    def _maps(self) -> dict[str, Any]:
         """Maps, heatmaps and what warnings need to know about them."""
-        method = METHODS[self._settings.method]
+        method = METHODS[self.settings.method]
         raw, facts = [], []
         for scene in self.scenes:
             evidence = scene.gather(
-                method.evidence, self._settings.max_channels, self._settings.batch_size
+                method.evidence, self.settings.max_channels, self.settings.batch_size
             )
             of_classes = [
                 method.function(**{name: known[name] for name in method.evidence})
@@ -170,22 +173,21 @@ class Program:
             raw.append(maps)
             facts.append(heatmaps.facts(maps, evidence))
         fused = heatmaps.fused(
-            [tf.nn.relu(maps) if self._settings.relu else maps for maps in raw],
-            self._settings.fuse,
+            [tf.nn.relu(maps) if self.settings.relu else maps for maps in raw],
+            self.settings.fuse,
         )
-        framed = heatmaps.framed(fused, self.scenes[0].frame, signed=not self._settings.relu)
+        framed = heatmaps.framed(fused, self.scenes[0].frame, signed=not self.settings.relu)
         if not self._top_k:
             fused, framed = fused[:, 0], framed[:, 0]
         return {"maps": fused, "heatmaps": framed, "facts": facts}
 
     def _static_warnings(self) -> list[str]:
-        settings = self._settings
-        warnings = []
-        for output in self.outputs.outputs:
-            if settings.score == "logit" and output.hidden:
-                warnings.append(
-                    message("warn-probability", name=output.name, activation=output.hidden)
-                )
+        settings = self.settings
+        warnings = [
+            message("warn-probability", name=output.name, activation=output.hidden)
+            for output in self.outputs.outputs
+            if settings.score == "logit" and output.hidden
+        ]
         is_linear_unit = isinstance(self.target, targets.Regression) and self._given is None
         if is_linear_unit:
             warnings.append(message("warn-one-linear-unit"))

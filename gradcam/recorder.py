@@ -11,10 +11,10 @@ away again. The model is not changed by that:
 - Another thread that calls the layer in that moment meets the wrapper; it looks at the thread and
   steps aside. One lock serialises the traces, because two wrappers must not remove each other.
 
-A `call` that is itself a `tf.function` is traced as the Python function that it was made of, so that
-the layers inside it can be seen. What runs in `while`, `map_fn`, a conditional or a rematerialised
-block has a graph of its own, out of which no activation can be taken; its calls are recorded too,
-as unreachable, so that an error can say so.
+A `call` that is itself a `tf.function` is traced as the Python function that it was made of, and
+the layers inside it are seen. What runs in `while`, `map_fn`, a conditional or a rematerialised
+block has a graph of its own, out of which no activation can be taken; its calls are recorded as
+unreachable, so that an error can say so.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Resizes maps to the size of the input: bilinearly, with half-pixel centres, in any number of axes.
+"""Resizes maps to the size of the input: linearly, with half-pixel centres, along any axes.
 
-Convention: position `i` of `n` covers the pixels from `i / n` to `(i + 1) / n` of the input, and its
+Convention: position `i` of `n` covers the input from `i / n` to `(i + 1) / n` of its size, and its
 value sits in the middle of that. Beyond the outermost middles the value stays as it is.
 """
 

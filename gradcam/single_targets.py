@@ -64,6 +64,7 @@ class Top(Target):
 
     def prepare(self, outputs: Outputs, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """The top classes of the unchanged images."""
+        del arguments
         _, value = outputs.units(self)
         classes = value.shape[-1]
         if classes is not None and self.count > classes:
@@ -104,6 +105,7 @@ class Binary(Target):
 
     def prepare(self, outputs: Outputs, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """1 for the positive side, 0 for the negative, (batch, 1)."""
+        del arguments
         output, value = outputs.units(self)
         if value.shape[-1] != 1:
             raise TargetError(

@@ -1,11 +1,11 @@
-"""The one way into a model: run it in the graph that is being traced, and see everything it did.
+"""The one way into a model: run it in the graph that is being traced, and see what it did.
 
-`Source` is the protocol. A Keras model is one (`KerasSource`); whatever else can say what its inputs
-are and record itself into a graph can be another. Nothing behind this module knows which it was.
+`Source` is the protocol. A Keras model is one (`KerasSource`). Whatever else can say what its
+inputs are and record itself into a graph can be another; nothing behind this module knows which.
 
 A recording is made in a graph without automatic control dependencies
-(`tf.compat.v1.wrap_function`): only what the wanted tensors need is ever run, so a model that counts
-its calls, or draws from a seed, is not advanced by being explained.
+(`tf.compat.v1.wrap_function`): only what the wanted tensors need is ever run, so a model that
+counts its calls, or draws from a seed, is not advanced by being explained.
 """
 
 from __future__ import annotations
@@ -115,8 +115,9 @@ class KerasSource:
     def built_shape(self) -> tuple[int | None, ...] | None:
         """The shape of a subclassed model's only input; None where it is not known."""
         shape = (self.model.get_build_config() or {}).get("input_shape")
-        is_one = isinstance(shape, tuple | list) and all(not isinstance(n, tuple) for n in shape)
-        return tuple(shape) if is_one else None
+        if not isinstance(shape, tuple | list) or any(isinstance(n, tuple | list) for n in shape):
+            return None
+        return tuple(shape)
 
     def record(self, inputs: list[tf.Tensor], structure: Any) -> Recording:
         """Run the model, watched."""
@@ -180,10 +181,10 @@ def _named_outputs(model: keras.Model, result: Any) -> list[logits.Output]:
     if isinstance(result, dict):
         names = [str(name) for name in sorted(result)]
     else:
-        names = list(getattr(model, "output_names", None) or range(len(values)))
+        names = [str(name) for name in getattr(model, "output_names", None) or ()]
     if len(names) != len(values) or len(set(names)) != len(names):
-        names = list(range(len(values)))
-    return [logits.find(str(name), value) for name, value in zip(names, values, strict=True)]
+        names = [str(number) for number in range(len(values))]
+    return [logits.find(name, value) for name, value in zip(names, values, strict=True)]
 
 
 def _failure(

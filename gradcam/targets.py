@@ -158,10 +158,10 @@ class Function(Target):
         """What the function returns, checked."""
         del prepared
         result = self.function(outputs.nested())
-        shape = getattr(result, "shape", None)
-        received = f"a {type(result).__name__}" if shape is None else f"shape {tuple(shape)}"
-        if not isinstance(result, tf.Tensor) or shape.rank not in {1, None}:
-            raise TargetError("target-function", received=received)
+        if not isinstance(result, tf.Tensor):
+            raise TargetError("target-function", received=f"a {type(result).__name__}")
+        if result.shape.rank not in {1, None}:
+            raise TargetError("target-function", received=f"shape {result.shape}")
         return tf.reshape(tf.cast(result, tf.float32), (-1, 1))
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from gradcam import blockers, findings
 from gradcam.errors import NonFiniteError
-from gradcam.program import Program, Settings, read_outputs
+from gradcam.program import Program, read_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,14 +18,10 @@ if TYPE_CHECKING:
     from gradcam.taps import Recording, Source
 
 
-def check_finite(
-    source: Source, settings: Settings, program: Program, batch: Batch, results: Any, first: int
-) -> None:
+def check_finite(program: Program, batch: Batch, results: Any, first: int) -> None:
     """Raise `NonFiniteError` for the images that are not finite, or turn so on the way.
 
     Args:
-        source: the model.
-        settings: what was asked for.
         program: what was run.
         batch: the images.
         results: what came out.
@@ -44,10 +40,10 @@ def check_finite(
     for scene, facts in zip(program.scenes, results["facts"], strict=True):
         forward = facts["finite_activations"] & results["finite_scores"]
         if not np.all(forward):
-            raise _forward_error(source, batch, ~forward, first)
+            raise _forward_error(program.source, batch, ~forward, first)
         backward = np.all(facts.get("finite_gradients", True), axis=-1)
         if not np.all(backward):
-            path = _first_on_the_way_back(source, settings, program, batch)
+            path = _first_on_the_way_back(program, batch)
             raise NonFiniteError(
                 "non-finite-gradients",
                 kind="NaN or an infinity",
@@ -60,13 +56,12 @@ def check_finite(
             raise NonFiniteError("non-finite-map", path=scene.call.path, images=wrong)
 
 
-def blank_maps(
-    program: Program, settings: Settings, results: Any, labels: Sequence[Any], first: int
-) -> list[str]:
+def blank_maps(program: Program, results: Any, labels: Sequence[Any], first: int) -> list[str]:
     """A warning for each image whose map has nothing in it, with the reason."""
     warnings = []
     for scene, facts in zip(program.scenes, results["facts"], strict=True):
         high, low = facts["high"], facts["low"]
+        settings = program.settings
         blank = (high <= 0) if settings.relu else (high == 0) & (low == 0)
         for image, explained in np.argwhere(blank):
             target = labels[image][explained]
@@ -87,11 +82,9 @@ def blank_maps(
     return warnings
 
 
-def look_like_probabilities(
-    program: Program, settings: Settings, values: Sequence[Any]
-) -> list[str]:
+def look_like_probabilities(program: Program, values: Sequence[Any]) -> list[str]:
     """A warning where scores sum to one though no softmax was found at the end."""
-    if settings.score != "logit":
+    if program.settings.score != "logit":
         return []
     warnings = []
     for output, value in zip(program.outputs.outputs, values, strict=True):
@@ -127,16 +120,14 @@ def _forward_error(source: Source, batch: Batch, wrong: np.ndarray, first: int) 
     )
 
 
-def _first_on_the_way_back(
-    source: Source, settings: Settings, program: Program, batch: Batch
-) -> str | None:
+def _first_on_the_way_back(program: Program, batch: Batch) -> str | None:
     """The layer nearest to the target whose gradient is not finite."""
     paths: list[str] = []
     arguments = program.given_arguments(len(batch))
 
     def trace(*tensors: tf.Tensor) -> tf.Tensor:
-        recording = source.record(list(tensors), batch.structure)
-        outputs = read_outputs(recording, settings)
+        recording = program.source.record(list(tensors), batch.structure)
+        outputs = read_outputs(recording, program.settings)
         scores = program.target.score(outputs, program.target.prepare(outputs, arguments))
         tapped = _tapped(recording)
         gradients = tf.gradients(scores, [tensor for _, tensor in tapped])
