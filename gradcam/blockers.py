@@ -58,6 +58,22 @@ def blockers(
     return _in_words([(op, name) for op in reached if (name := _name(op))], recording)
 
 
+def custom_gradients(
+    layer_outputs: Sequence[tf.Tensor], score: tf.Tensor, recording: Recording
+) -> list[str]:
+    """The custom gradients between a layer and the score, in words; one may hide the layer."""
+    found = descendants(layer_outputs, ancestors([score]))
+    name = "a custom gradient, as tf.custom_gradient and rematerialisation (remat) make it"
+    return _in_words([(op, name) for op in found if is_custom_gradient(op)], recording)
+
+
+def is_custom_gradient(operation: tf.Operation) -> bool:
+    """Whether an operation is where the result of a `tf.custom_gradient` comes out."""
+    if operation.type != "IdentityN":
+        return False
+    return "_gradient_op_type" in operation.node_def.attr
+
+
 def flat_operations(
     layer_outputs: Sequence[tf.Tensor], score: tf.Tensor, recording: Recording
 ) -> list[str]:

@@ -167,7 +167,8 @@ class Scene:
                 [str(error).partition("operation")[2].strip() or str(error)]
             ) from error
         if gradient is None:
-            raise self._blocked(blockers.blockers([self.tapped], score, self.recording))
+            between = ([self.tapped], score, self.recording)
+            raise self._blocked(blockers.blockers(*between) or blockers.custom_gradients(*between))
         return tf.cast(self.channels_last(tf.convert_to_tensor(gradient)), tf.float32)
 
     def _blocked(self, names: list[str]) -> BlockedGradientError:
@@ -180,7 +181,7 @@ class Scene:
             "blocked-gradient",
             target=self.target,
             path=self.call.path,
-            blockers=listing(names) if names else "a custom gradient returns None",
+            blockers=listing(names) if names else "an operation without a gradient",
             paths=f": {listing(behind)}" if behind else "",
         )
 

@@ -113,7 +113,7 @@ class FeatureMaps:
         """Whether the automatic choice may take a call."""
         return (
             bool(call.path)
-            and not call.children
+            and call.is_leaf
             and not _is_any(call, MOVES_VALUES)
             and not _is_any(call, PREPARES_IMAGE)
             and self.is_connected(call)
@@ -132,7 +132,7 @@ class FeatureMaps:
         chosen = next((call for call in reversed(calls) if self.is_candidate(call)), None)
         if chosen is not None:
             return chosen
-        reasons = [self.reason(call)[0] for call in calls if call.path and not call.children]
+        reasons = [self.reason(call)[0] for call in calls if call.path and call.is_leaf]
         tokens = any("tokens" in reason for reason in reasons)
         reason = (
             "its layers return token sequences (batch, tokens, features)"

@@ -88,7 +88,7 @@ def _axes(recording: Recording, tensor: tf.Tensor, rank: int) -> tuple[int, ...]
         (
             call.data_format
             for call in recording.calls
-            if call.data_format and not call.children and tensor.op in ancestors(call.outputs)
+            if call.data_format and call.is_leaf and tensor.op in ancestors(call.outputs)
         ),
         "channels_last",
     )

@@ -50,7 +50,7 @@ def resolve(recording: Recording, layer: Any) -> Call:
             "ambiguous-layer",
             name=name,
             count=len(reachable),
-            paths=findings.listing([call.path for call in reachable]),
+            paths=findings.listing(sorted(call.path for call in reachable)),
         )
     return reachable[0]
 

@@ -6,8 +6,8 @@ away again. The model is not changed by that:
 
 - The wrapper lies in the layer's `__dict__`, past Keras' attribute tracking, and is deleted, not
   replaced by the old bound method, which would stay behind as an attribute.
-- Whatever a `call` leaves on its layer during the trace (losses of an activity regularizer, a
-  tensor kept for debugging) is put back, also after an exception.
+- Whatever a `call` leaves on its layer during the trace, such as a tensor kept for debugging, is
+  taken away, also after an exception. Losses and updates of variables go nowhere.
 - Another thread that calls the layer in that moment meets the wrapper; it looks at the thread and
   steps aside. One lock serialises the traces, because two wrappers must not remove each other.
 
@@ -73,6 +73,11 @@ class Call:
     returned_none: bool = False
     children: list[Call] = field(default_factory=list)
 
+    @property
+    def is_leaf(self) -> bool:
+        """Whether nothing inside it can be tapped by itself."""
+        return all(child.inside is not None for child in self.children)
+
 
 def operations_of(model: keras.Model) -> list[Any]:
     """Every layer of the model at any depth, and the operations that are no layer.
@@ -104,15 +109,18 @@ class Recorder:
     def watching(self, model: keras.Model) -> Iterator[None]:
         """Wrap every `call` of the model, and leave no trace of it behind."""
         operations = operations_of(model)
-        with TRACE_LOCK, ExitStack() as stack:
+        # In the scope, losses and updates of variables go nowhere.
+        with TRACE_LOCK, keras.StatelessScope(), ExitStack() as stack:
             for operation in operations:
                 stack.enter_context(self._attributes_kept(operation))
             for operation in operations:
                 for name, replacement in self._replacements(operation):
                     # Not setattr: Keras would track it, and TensorFlow wrap it.
                     vars(operation)[name] = replacement
-            yield
-        self._name_paths()
+            try:
+                yield
+            finally:
+                self._name_paths()
 
     @contextmanager
     def _attributes_kept(self, operation: Any) -> Iterator[None]:
@@ -127,11 +135,11 @@ class Recorder:
                         attributes[name] = before[name]
                 elif name not in before and not _is_trainer_state(operation, name):
                     del attributes[name]
-            losses = before.get("_losses")
-            if losses:
-                losses[:] = [loss for loss in losses if not _belongs(loss, self._graph)]
 
     def _replacements(self, operation: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
+        if hasattr(operation, "_clear_losses"):
+            # The losses of the user's own last call would be dropped when the model is entered.
+            yield "_clear_losses", self._in_this_thread(operation._clear_losses, _nothing)
         for name in _traced_functions(type(operation)):
             yield name, self._in_this_thread(getattr(operation, name), _plain(operation, name))
         quantized = getattr(operation, "quantization_mode", None) is not None
@@ -187,12 +195,14 @@ class Recorder:
 
     def _leave(self, entry: Call, result: Any) -> None:
         leaves = keras.tree.flatten(result)
+        if entry.is_leaf and not isinstance(entry.layer, keras.Model):
+            # What it calls is hidden: its weights are as good as its own.
+            entry.has_weights = bool(getattr(entry.layer, "weights", ()))
         entry.returned_none = all(leaf is None for leaf in leaves)
         entry.outputs = tuple(leaf for leaf in leaves if isinstance(leaf, tf.Tensor))
         for output in entry.outputs:
-            graph = getattr(output, "graph", None)
-            if graph is not self._graph:
-                entry.inside = _inside(graph)
+            entry.inside = _inside(output, self._graph)
+            if entry.inside is not None:
                 entry.outputs = ()
                 break
 
@@ -201,16 +211,31 @@ class Recorder:
 
     def _name_paths(self) -> None:
         """Number the calls that share a name below the same call, and join the names to paths."""
-        for entry in self.calls:  # a call comes after its parent, whose path is then known
-            siblings = (
-                [call for call in entry.parent.children if call.name == entry.name]
-                if (entry.parent)
-                else [entry]
-            )
-            number = f"[{siblings.index(entry)}]" if len(siblings) > 1 else ""
-            above = entry.parent.path if entry.parent else ""
-            if entry.parent is not None:
-                entry.path = f"{above}/{entry.name}{number}".lstrip("/")
+        for parent in self.calls:  # a call comes after its parent, whose path is then known
+            for entry in parent.children:
+                siblings = [call for call in parent.children if call.name == entry.name]
+                number = f"[{_place(entry, parent, siblings)}]" if len(siblings) > 1 else ""
+                entry.path = f"{parent.path}/{entry.name}{number}".lstrip("/")
+
+
+def _place(entry: Call, parent: Call, siblings: list[Call]) -> int:
+    """The number of a call among those of the same name.
+
+    A Functional model runs the calls of a shared layer in an order of its own, so there the number
+    is that of the layer's node: the order in which the person called it.
+    """
+    place = siblings.index(entry)
+    steps = getattr(parent.layer, "_nodes_by_depth", {})
+    nodes = [
+        node
+        for depth in sorted(steps, reverse=True)
+        for node in steps[depth]
+        if node.operation is entry.layer
+    ]
+    if len(nodes) != len(siblings):
+        return place
+    written = sorted(nodes, key=entry.layer._inbound_nodes.index)
+    return written.index(nodes[place])
 
 
 def _is_trainer_state(operation: Any, name: str) -> bool:
@@ -230,8 +255,8 @@ def _own_weights(operation: Any) -> list[Any]:
     return [w for w in getattr(operation, "weights", ()) if id(w) not in inner]
 
 
-def _belongs(value: Any, graph: tf.Graph) -> bool:
-    return getattr(value, "graph", None) is graph
+def _nothing() -> None:
+    """Stands in for a method that must not run."""
 
 
 def _traced_functions(kind: type) -> list[str]:
@@ -247,17 +272,25 @@ def _traced_functions(kind: type) -> list[str]:
 
 def _plain(operation: Any, name: str) -> Callable[..., Any]:
     """A method as Python, whatever `tf.function` made of it."""
-    own = vars(operation).get(name)
-    if isinstance(own, tf.types.experimental.PolymorphicFunction):
-        return tf.autograph.to_graph(own.python_function)
     static = inspect.getattr_static(operation, name)
-    if isinstance(static, tf.types.experimental.PolymorphicFunction):
-        return types.MethodType(tf.autograph.to_graph(static.python_function), operation)
-    return getattr(operation, name)
+    if not isinstance(static, tf.types.experimental.PolymorphicFunction):
+        return getattr(operation, name)
+    function = static.python_function
+    is_own = name in vars(operation)  # `layer.call = tf.function(layer.call)`, already bound
+    if is_own and not inspect.ismethod(function):
+        return tf.autograph.to_graph(function)
+    return types.MethodType(
+        tf.autograph.to_graph(getattr(function, "__func__", function)), operation
+    )
 
 
-def _inside(graph: Any) -> str:
-    """What kind of graph hides an activation, in the words of the code that made it."""
+def _inside(output: Any, own: tf.Graph) -> str | None:
+    """What hides an activation, in the words of the code that made it; None where nothing does."""
+    graph = getattr(output, "graph", None)
+    if graph is own:
+        # `vectorized_map` works on a copy: what it traced leads nowhere.
+        is_template = "loop_body/" in output.op.name and "/pfor/" not in output.op.name
+        return "`vectorized_map` (TimeDistributed uses it)" if is_template else None
     if graph is None:
         return "eager code (`tf.init_scope` or `tf.py_function`)"
     name = getattr(graph, "name", "")
@@ -265,7 +298,5 @@ def _inside(graph: Any) -> str:
         return "a loop (`while`, `map_fn`, a recurrent layer or TimeDistributed)"
     if "cond" in name or "branch" in name or "true" in name or "false" in name:
         return "a conditional (`cond` or `switch`)"
-    if "loop_body" in name or "pfor" in name:
-        return "`vectorized_map` (TimeDistributed uses it)"
     inner = re.sub(r"^__(inference|forward)_|_\d+$", "", name)
     return f"the tf.function '{inner}', which is not a method of a layer"

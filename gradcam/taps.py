@@ -11,6 +11,7 @@ counts its calls, or draws from a seed, is not advanced by being explained.
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -194,7 +195,7 @@ def _failure(
     nothing = next((call for call in recorder.calls if call.returned_none), None)
     if nothing is not None:
         return ModelError("returns-none", where=_where(nothing, name))
-    reason = str(error).strip().split("\n", maxsplit=1)[0].rstrip(".")
+    reason = _reason(error)
     where = _where(recorder.failed, name)
     text = str(error)
     if "numpy" in text and (
@@ -206,6 +207,13 @@ def _failure(
     return ModelError(
         "cannot-run", name=name, error=kind, where=where, shapes=shapes, reason=reason
     )
+
+
+def _reason(error: Exception) -> str:
+    """The sentence of an error: Keras puts its own first and colours the original."""
+    lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line and not line.startswith("Exception encountered")]
+    return said[0].rstrip(".") if said else "without a word"
 
 
 def _where(call: Call | None, name: str) -> str:

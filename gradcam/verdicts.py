@@ -150,7 +150,7 @@ def _tapped(recording: Recording) -> list[tuple[str, tf.Tensor]]:
     return [
         (call.path, call.outputs[0])
         for call in recording.calls
-        if call.path and call.outputs and not call.children and call.outputs[0].dtype.is_floating
+        if call.path and call.outputs and call.is_leaf and call.outputs[0].dtype.is_floating
     ]
 
 

@@ -55,12 +55,15 @@ def backbone(name="backbone", kind="functional"):
 class Subclassed(keras.Model):
     """A model that only runs: convolution, an inner model, a head."""
 
-    def __init__(self, inner=None, **kwargs):
+    def __init__(self, inner=None, first=None, **kwargs):
         super().__init__(**kwargs)
-        self.first = layers.Conv2D(6, 3, activation="relu", name="first")
+        self.first = first or layers.Conv2D(6, 3, activation="relu", name="first")
         self.inner = inner or layers.Conv2D(8, 3, activation="relu", name="second")
         self.pool = layers.GlobalAveragePooling2D(name="pool")
         self.head = layers.Dense(4, name="head")
+
+    def build(self, shape):
+        """Left to the first call."""
 
     def call(self, inputs, training=None):
         return self.head(self.pool(self.inner(self.first(inputs), training=training)))
@@ -101,5 +104,7 @@ def state(model):
         nodes = len(layer._inbound_nodes), len(layer._outbound_nodes)
         weights = [variable.numpy().tobytes() for variable in layer.variables]
         found.append((attributes, nodes, layer.trainable, list(layer._losses), weights))
-    found.append((model.compiled, [op._inbound_nodes[:] for op in getattr(model, "operations", [])]))
+    found.append(
+        (model.compiled, [op._inbound_nodes[:] for op in getattr(model, "operations", [])])
+    )
     return found

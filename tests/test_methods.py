@@ -43,7 +43,9 @@ def test_xgradcam_averages_the_gradient_where_the_channel_is_active():
 
 def test_xgradcam_gives_an_empty_channel_no_weight():
     dead = np.zeros_like(A)
-    np.testing.assert_array_equal(run("xgradcam", activations=dead, gradients=G), np.zeros((1, 2, 2)))
+    np.testing.assert_array_equal(
+        run("xgradcam", activations=dead, gradients=G), np.zeros((1, 2, 2))
+    )
 
 
 def test_layercam_keeps_positive_gradients_only():
