@@ -63,7 +63,7 @@ def custom_gradients(
 ) -> list[str]:
     """The custom gradients between a layer and the score, in words; one may hide the layer."""
     found = descendants(layer_outputs, ancestors([score]))
-    name = "a custom gradient, as tf.custom_gradient and rematerialisation (remat) make it"
+    name = "a custom gradient (tf.custom_gradient, rematerialisation)"
     return _in_words([(op, name) for op in found if is_custom_gradient(op)], recording)
 
 

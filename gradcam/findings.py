@@ -143,7 +143,7 @@ SENTENCES: dict[str, str] = {
         " scaled."
     ),
     "non-finite-activations": (
-        "{kind} in the model's activations for {images}, first in '{path}'. Expected"
+        "{kind} in the model's activations for {images}, first in {path}. Expected"
         " finite numbers. Check the weights of that layer and the range of the images."
     ),
     "non-finite-gradients": (

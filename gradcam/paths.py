@@ -41,9 +41,11 @@ def resolve(recording: Recording, layer: Any) -> Call:
     if not found:
         raise _not_found(recording, layer, name)
     reachable = [call for call in found if call.inside is None]
-    if not reachable:
+    hidden = next((call.inside for call in found if call.inside is not None), None)
+    # A loop may run its body once outside to learn its shapes; that call leads nowhere.
+    if hidden is not None and not any(recording.leads_to_output(call) for call in reachable):
         raise LayerNotFoundError(
-            "layer-unreachable", name=name, inside=found[0].inside, paths=tappable(calls)
+            "layer-unreachable", name=name, inside=hidden, paths=tappable(recording)
         )
     if len(reachable) > 1:
         raise AmbiguousLayerError(
@@ -55,9 +57,11 @@ def resolve(recording: Recording, layer: Any) -> Call:
     return reachable[0]
 
 
-def tappable(calls: Sequence[Call]) -> str:
+def tappable(recording: Recording) -> str:
     """The paths of the calls that can be tapped, for a sentence."""
-    return findings.listing([call.path for call in calls if call.path and call.inside is None])
+    return findings.listing(
+        [call.path for call in recording.calls if call.path and recording.leads_to_output(call)]
+    )
 
 
 def _by_name(calls: Sequence[Call], name: str) -> list[Call]:
@@ -100,13 +104,15 @@ def _not_found(recording: Recording, layer: Any, name: str) -> LayerNotFoundErro
             if _has_function_calls(recording)
             else ""
         )
-        return LayerNotFoundError("layer-not-called", name=name, hint=hint, paths=tappable(calls))
+        return LayerNotFoundError(
+            "layer-not-called", name=name, hint=hint, paths=tappable(recording)
+        )
     known = [call.path for call in calls] + [call.name for call in calls]
     return LayerNotFoundError(
         "layer-not-found",
         name=name,
         hint=findings.suggestion(name, known),
-        paths=tappable(calls),
+        paths=tappable(recording),
     )
 
 

@@ -25,6 +25,9 @@ class Class(Target):
 
     index: Any
 
+    def __str__(self) -> str:
+        return f"class {self.index}"
+
     def arguments(self, batch: int) -> tuple[Any, ...]:
         """The class of each image, (batch, 1)."""
         return (per_image(self.index, batch, "classes"),)
@@ -57,10 +60,18 @@ class Top(Target):
 
     count: int = 1
 
+    def __str__(self) -> str:
+        return "the top class" if self.count == 1 else f"the top {self.count} classes"
+
     @property
     def key(self) -> tuple[Any, ...]:
         """The number of classes shapes the trace."""
         return ("Top", self.count)
+
+    def check(self, outputs: Outputs, arguments: tuple[Any, ...]) -> None:
+        """Each class must have its name."""
+        del arguments
+        check_range((), outputs.units(self)[1].shape[-1], outputs.class_names)
 
     def prepare(self, outputs: Outputs, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """The top classes of the unchanged images."""
@@ -97,6 +108,9 @@ class Binary(Target):
     """
 
     positive: bool | None = True
+
+    def __str__(self) -> str:
+        return "the predicted side" if self.positive is None else repr(self)
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -205,9 +219,8 @@ class Segmentation(Target):
 
     def check(self, outputs: Outputs, arguments: tuple[Any, ...]) -> None:
         """The classes must exist."""
-        if self.class_index is not None:
-            _, value = outputs.only()
-            check_range(arguments[0][:, 0], value.shape[-1], outputs.class_names)
+        given = arguments[0][:, 0] if self.class_index is not None else ()
+        check_range(given, outputs.only()[1].shape[-1], outputs.class_names)
 
     def prepare(self, outputs: Outputs, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """The class of each image, and its pixels."""

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from gradcam import environment, logits
 from gradcam.errors import BlockedGradientError, GradCamError, ModelError
+from gradcam.graph import ancestors
 from gradcam.recorder import Call, Recorder
 
 if TYPE_CHECKING:
@@ -52,6 +53,14 @@ class Recording:
     calls: list[Call]
     outputs: list[logits.Output]
     structure: Any
+
+    def leads_to_output(self, call: Call) -> bool:
+        """Whether the model's outputs depend on the call."""
+        return any(tensor.op in self._used for tensor in call.outputs)
+
+    @functools.cached_property
+    def _used(self) -> set[tf.Operation]:
+        return ancestors(output.value for output in self.outputs)
 
     @functools.cached_property
     def _makers(self) -> dict[tf.Operation, Call]:

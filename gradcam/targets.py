@@ -147,7 +147,8 @@ class Function(Target):
     function: Callable[[Any], Any]
 
     def __repr__(self) -> str:
-        return getattr(self.function, "__name__", type(self.function).__name__)
+        name = getattr(self.function, "__name__", type(self.function).__name__)
+        return f"the function {name}"
 
     @property
     def key(self) -> tuple[Any, ...]:

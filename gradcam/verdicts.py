@@ -116,7 +116,7 @@ def _forward_error(source: Source, batch: Batch, wrong: np.ndarray, first: int) 
         "non-finite-activations",
         kind="An infinity" if number is not None and not flags[number][0] else "NaN",
         images=_numbers(wrong, first),
-        path="the target" if number is None else paths[number],
+        path="the target" if number is None else f"'{paths[number]}'",
     )
 
 
@@ -165,4 +165,4 @@ def _numbers(wrong: np.ndarray, first: int) -> str:
 
 
 def _name(target: Any) -> str:
-    return f"class {target}" if isinstance(target, int) else f"'{target}'"
+    return f"class {target}" if isinstance(target, int) else str(target)
