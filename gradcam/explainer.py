@@ -12,13 +12,11 @@ import tensorflow as tf
 from gradcam import inputs, options, taps, targets, verdicts
 from gradcam.errors import ModelError
 from gradcam.explanation import Explanation
-from gradcam.program import Program, Settings
+from gradcam.program import Program, Question, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradcam.inputs import Batch
-    from gradcam.scoring import Target
 
 # Programs kept: enough for a few image sizes and kinds of targets, few enough to bound the memory
 # where every call brings a new function as its target.
@@ -99,61 +97,52 @@ class Explainer:
         options.check_top_k(top_k, target)
         asked = None if target is None else targets.as_target(target, self._settings.class_names)
         arguments = asked.arguments(len(batch)) if asked else ()
-        parts = []
+        question = Question(batch, asked, arguments, top_k)
         size = self._settings.batch_size or IMAGES_PER_RUN
-        for first in range(0, len(batch), size):
-            rows = slice(first, first + size)
-            some = tf.nest.map_structure(lambda values, rows=rows: values[rows], arguments)
-            parts.append(self._run(batch.rows(rows), asked, some, top_k, first))
+        parts = [
+            self._answer(question.rows(slice(first, first + size)), first)
+            for first in range(0, len(batch), size)
+        ]
         return _joined(parts, self._settings)
 
-    def _run(
-        self, batch: Batch, asked: Target | None, arguments: Any, top_k: int | None, first: int
-    ) -> dict[str, Any]:
-        """Explain as many images as go through the model at once."""
-        program = self._program(batch, asked, top_k)
-        program.target.check(program.outputs, arguments)
-        results = tf.nest.map_structure(lambda tensor: tensor.numpy(), program(batch, arguments))
-        verdicts.check_finite(program, batch, results, first)
+    def _answer(self, question: Question, first: int) -> dict[str, Any]:
+        """Explain as many images as go through the model at once; `first` is their first number."""
+        program = self._program(question)
+        program.target.check(program.outputs, question.arguments)
+        results = tf.nest.map_structure(lambda tensor: tensor.numpy(), program(question))
+        verdicts.check_finite(program, question, results, first)
         names = self._settings.class_names
         labels = [[program.target.label(int(i), names) for i in row] for row in results["index"]]
         values = tf.nest.flatten(results["outputs"])
         return results | {
-            "targets": [tuple(row) if top_k else row[0] for row in labels],
+            "targets": [tuple(row) if question.top_k else row[0] for row in labels],
             "paths": [scene.call.path for scene in program.scenes],
             "warnings": program.warnings
             + verdicts.look_like_probabilities(program, values)
             + verdicts.blank_maps(program, results, labels, first),
         }
 
-    def _program(self, batch: Batch, asked: Target | None, top_k: int | None) -> Program:
-        """The traced program for this kind of call, traced now if there is none."""
-        size = len(batch) if self._fixes_batch else self._fixed_rows()
-        key = (batch.key(), asked.key if asked else None, top_k, size)
+    def _program(self, question: Question) -> Program:
+        """The traced program for this kind of question, traced now if there is none."""
+        size = len(question.batch) if self._fixes_batch else self._fixed_rows()
+        key = (question.key(), size)
         with self._lock:
             program = self._programs.get(key)
             if program is None:
-                program = self._programs[key] = self._traced(batch, asked, top_k, size)
+                program = self._programs[key] = self._traced(question, size)
                 while len(self._programs) > PROGRAMS_KEPT:
                     self._programs.popitem(last=False)
             self._programs.move_to_end(key)
         return program
 
-    def _traced(
-        self, batch: Batch, asked: Target | None, top_k: int | None, size: int | None
-    ) -> Program:
-        def traced(rows: int | None) -> Program:
-            return Program(
-                self._source, self._settings, batch, target=asked, top_k=top_k, rows=rows
-            )
-
+    def _traced(self, question: Question, size: int | None) -> Program:
         try:
-            return traced(size)
+            return Program(self._source, self._settings, question, rows=size)
         except ModelError as error:
             # A `call` that computes with the size of the batch needs to know it.
             if error.code != "cannot-run" or size is not None:
                 raise
-            program = traced(len(batch))
+            program = Program(self._source, self._settings, question, rows=len(question.batch))
             self._fixes_batch = True
             return program
 

@@ -76,6 +76,9 @@ class FeatureMaps:
             return f"it runs inside {call.inside}", "Choose a layer outside of it."
         if len(call.outputs) != 1:
             return f"it returns {len(call.outputs)} tensors", "Choose one of the layers inside it."
+        around = _around(call)
+        if around is not None:
+            return f"it is part of '{around.path}', which works on tokens", "Choose a convolution."
         output = call.outputs[0]
         if not output.dtype.is_floating:
             return f"it holds {output.dtype.name}, not activations", "Choose a layer after it."
@@ -188,6 +191,14 @@ class FeatureMaps:
             call = self._recording.maker(operation)
             if call is not None:
                 yield call
+
+
+def _around(call: Call) -> Call | None:
+    """The layer on token sequences that a call is part of, if any."""
+    parent = call.parent
+    while parent is not None and not _is_any(parent, SEQUENCE_LAYER):
+        parent = parent.parent
+    return parent
 
 
 def positions(shape: tf.TensorShape, data_format: str) -> list[int | None]:

@@ -139,6 +139,8 @@ def _fitted(array: np.ndarray, spec: InputSpec, several: bool) -> np.ndarray:
             array = array[np.newaxis]
         elif shape[-1] == 1 and _fits(array.shape[1:], shape[1:-1]):
             array = array[..., np.newaxis]
+    elif shape[-1] == 1 and _fits(array.shape, shape[1:-1]):
+        array = array[np.newaxis, ..., np.newaxis]
     if array.ndim != len(shape):
         raise _rank_error(array, shape, name)
     if not _fits(array.shape[1:], shape[1:]):

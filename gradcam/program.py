@@ -22,6 +22,8 @@ from gradcam.scoring import Outputs, Target
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+
     from gradcam.inputs import Batch
     from gradcam.recorder import Call
     from gradcam.taps import Recording, Source
@@ -43,15 +45,43 @@ class Settings:
     input: str | None = None
 
 
+@dataclass(frozen=True)
+class Question:
+    """Images, and what is asked about them.
+
+    Attributes:
+        batch: the images.
+        target: what is explained; None for the default of the model's outputs.
+        arguments: what the target says of each image.
+        top_k: the number of top classes to explain.
+    """
+
+    batch: Batch
+    target: Target | None
+    arguments: tuple[Any, ...]
+    top_k: int | None
+
+    def rows(self, rows: slice) -> Question:
+        """The same question about some of the images."""
+        arguments = tf.nest.map_structure(lambda values: values[rows], self.arguments)
+        return Question(self.batch.rows(rows), self.target, arguments, self.top_k)
+
+    def key(self) -> tuple[Any, ...]:
+        """Questions with the same key are answered by one program."""
+        return self.batch.key(), self.target.key if self.target else None, self.top_k
+
+    def arrays(self) -> list[np.ndarray]:
+        """Everything that differs from image to image."""
+        return [*self.batch.arrays, *tf.nest.flatten(self.arguments)]
+
+
 class Program:
     """One traced function, and what was found out while it was traced.
 
     Args:
         source: the model.
         settings: what was asked for.
-        batch: images of the shape to trace for.
-        target: what is explained; None for the default of the model's outputs.
-        top_k: the number of top classes to explain.
+        question: a question of the kind to trace for.
         rows: the size of the batch, None to leave it open.
 
     Attributes:
@@ -64,42 +94,28 @@ class Program:
     """
 
     def __init__(
-        self,
-        source: Source,
-        settings: Settings,
-        batch: Batch,
-        *,
-        target: Target | None,
-        top_k: int | None,
-        rows: int | None,
+        self, source: Source, settings: Settings, question: Question, rows: int | None
     ) -> None:
         self.source = source
         self.settings = settings
-        self._structure = batch.structure
-        self._given = target
-        self._top_k = top_k
+        self._structure = question.batch.structure
+        self._arguments = tf.nest.map_structure(lambda _: 0, question.arguments)
+        self._given = question.target
+        self._top_k = question.top_k
         self.target: Target
         self.outputs: Outputs
         self.scenes: list[Scene] = []
         self.warnings: list[str] = []
-        arguments = self.given_arguments(len(batch))
-        self._arguments = tf.nest.map_structure(lambda _: 0, arguments)
         signature = [
-            tf.TensorSpec((rows, *array.shape[1:]), array.dtype)
-            for array in [*batch.arrays, *tf.nest.flatten(arguments)]
+            tf.TensorSpec((rows, *array.shape[1:]), array.dtype) for array in question.arrays()
         ]
         # Not tf.function: its automatic control dependencies would run what a model does on the
         # side, such as counting its calls.
         self._function = tf.compat.v1.wrap_function(self._trace, signature)
 
-    def __call__(self, batch: Batch, arguments: tuple[Any, ...]) -> dict[str, Any]:
-        """Run the program on images of the same shape."""
-        arrays = [*batch.arrays, *tf.nest.flatten(arguments)]
-        return self._function(*[tf.convert_to_tensor(array) for array in arrays])
-
-    def given_arguments(self, batch: int) -> tuple[Any, ...]:
-        """What the target that was asked for says of each image of a batch."""
-        return self._given.arguments(batch) if self._given else ()
+    def __call__(self, question: Question) -> dict[str, Any]:
+        """Answer a question of the same kind."""
+        return self._function(*[tf.convert_to_tensor(array) for array in question.arrays()])
 
     def _trace(self, *tensors: tf.Tensor) -> dict[str, Any]:
         count = len(tensors) - len(tf.nest.flatten(self._arguments))

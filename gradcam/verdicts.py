@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from gradcam import blockers, findings
 from gradcam.errors import NonFiniteError
-from gradcam.program import Program, read_outputs
+from gradcam.program import Program, Question, read_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
     from gradcam.taps import Recording, Source
 
 
-def check_finite(program: Program, batch: Batch, results: Any, first: int) -> None:
+def check_finite(program: Program, question: Question, results: Any, first: int) -> None:
     """Raise `NonFiniteError` for the images that are not finite, or turn so on the way.
 
     Args:
         program: what was run.
-        batch: the images.
+        question: the images.
         results: what came out.
         first: the number of the first image of the batch, for the messages.
     """
+    batch = question.batch
     recording = program.scenes[0].recording
     for array, name, finite in zip(
         batch.arrays, recording.input_names, results["finite_inputs"], strict=True
@@ -43,7 +44,7 @@ def check_finite(program: Program, batch: Batch, results: Any, first: int) -> No
             raise _forward_error(program.source, batch, ~forward, first)
         backward = np.all(facts.get("finite_gradients", True), axis=-1)
         if not np.all(backward):
-            path = _first_on_the_way_back(program, batch)
+            path = _first_on_the_way_back(program, question)
             raise NonFiniteError(
                 "non-finite-gradients",
                 kind="NaN or an infinity",
@@ -120,15 +121,14 @@ def _forward_error(source: Source, batch: Batch, wrong: np.ndarray, first: int) 
     )
 
 
-def _first_on_the_way_back(program: Program, batch: Batch) -> str | None:
+def _first_on_the_way_back(program: Program, question: Question) -> str | None:
     """The layer nearest to the target whose gradient is not finite."""
     paths: list[str] = []
-    arguments = program.given_arguments(len(batch))
 
     def trace(*tensors: tf.Tensor) -> tf.Tensor:
-        recording = program.source.record(list(tensors), batch.structure)
+        recording = program.source.record(list(tensors), question.batch.structure)
         outputs = read_outputs(recording, program.settings)
-        scores = program.target.score(outputs, program.target.prepare(outputs, arguments))
+        scores = program.target.score(outputs, program.target.prepare(outputs, question.arguments))
         tapped = _tapped(recording)
         gradients = tf.gradients(scores, [tensor for _, tensor in tapped])
         known = [
@@ -141,7 +141,7 @@ def _first_on_the_way_back(program: Program, batch: Batch) -> str | None:
             [~tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(g))) for _, g in known]
         )
 
-    flags = _run(trace, batch)
+    flags = _run(trace, question.batch)
     return next((path for path, bad in reversed(list(zip(paths, flags, strict=True))) if bad), None)
 
 

@@ -154,7 +154,7 @@ def a_model_that_returns_a_number():
     gradcam.explain(model, images())
 
 
-@case("cannot-run", gradcam.ModelError, "raised ValueError", 'layer "first"', "expected axis -1")
+@case("cannot-run", gradcam.ModelError, "raised ValueError", "expected axis -1")
 def a_model_that_cannot_run():
     model = Subclassed()
     model(images())
@@ -471,8 +471,11 @@ def a_target_that_is_not_finite():
 
 
 @case(
-    "non-finite-gradients", gradcam.NonFiniteError, "the function <lambda>", "behind 'scores' on the way"
-)  # fmt: skip
+    "non-finite-gradients",
+    gradcam.NonFiniteError,
+    "the gradient of the function <lambda>",
+    "behind 'scores' on the way back",
+)
 def an_infinite_gradient():
     model = cnn()
     # sqrt has no slope at 0: the score is finite, its gradient is not.

