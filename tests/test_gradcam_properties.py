@@ -71,6 +71,7 @@ class Builder:
 def test_any_layer_of_any_architecture(steps, ending, data):
     model = Builder(steps, ending).model
     x = images(2, SIZE)
+    model(x)
     before = state(model)
     explainable = [info.path for info in gradcam.layers(model) if info.explainable]
     assert any(info.chosen for info in gradcam.layers(model))
@@ -81,6 +82,7 @@ def test_any_layer_of_any_architecture(steps, ending, data):
     np.testing.assert_allclose(found.outputs, model(x), atol=1e-6)
     assert state(model) == before
     check_gradient(model, x, path, found.maps)
+    before = state(model)
     for method in ("gradcam", "ablationcam"):
         together = gradcam.explain(model, x, [0, 2], path, method, relu=False).maps
         alone = gradcam.explain(model, x[1], 2, path, method, relu=False).maps[0]
