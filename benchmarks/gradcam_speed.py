@@ -42,6 +42,7 @@ MODELS = {
 }
 GRADIENT_METHODS = ("gradcam", "gradcam++", "hirescam", "xgradcam", "layercam")
 ROUNDS = {1: 30, 8: 8}
+SLOW_ROUNDS = {1: 3, 8: 1}
 CHANNELS = 64
 
 
@@ -78,7 +79,7 @@ def compare(model: keras.Model, name: str, batch: int) -> None:
         peer = competitor(model, method, layer, batch)
         if peer is not None:
             runs["peer"] = lambda peer=peer: peer(x)
-        times = measure(runs, 3 if is_slow else ROUNDS[batch])
+        times = measure(runs, SLOW_ROUNDS[batch] if is_slow else ROUNDS[batch])
         print(line(method, batch, times))
 
 
