@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from gradcam import findings
+from gradcam import findings, recorder
 from gradcam.errors import (
     AmbiguousLayerError,
     GradCamError,
@@ -88,12 +88,10 @@ def _matches(parts: Sequence[str], wanted: Sequence[str]) -> bool:
 
 def _not_found(recording: Recording, layer: Any, name: str) -> LayerNotFoundError:
     """The error for a name that no call has: unknown, or known but never called."""
-    from gradcam.recorder import operations_of  # noqa: PLC0415
-
     calls = [call for call in recording.calls if call.path]
     root = recording.calls[0].layer
     uncalled = isinstance(root, keras.Model) and any(
-        operation is layer or operation.name == name for operation in operations_of(root)
+        operation is layer or operation.name == name for operation in recorder.operations_of(root)
     )
     if uncalled:
         hidden = next((call.inside for call in calls if call.inside), None)

@@ -198,7 +198,7 @@ class Recorder:
         if entry.is_leaf and not isinstance(entry.layer, keras.Model):
             # What it calls is hidden: its weights are as good as its own.
             entry.has_weights = bool(getattr(entry.layer, "weights", ()))
-        entry.returned_none = all(leaf is None for leaf in leaves)
+        entry.returned_none = result is None
         entry.outputs = tuple(leaf for leaf in leaves if isinstance(leaf, tf.Tensor))
         for output in entry.outputs:
             entry.inside = _inside(output, self._graph)

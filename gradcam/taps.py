@@ -27,6 +27,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+# What the user's own code may raise while it is traced.
+_USER_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    tf.errors.OpError,
+)
+
+
 @dataclass(frozen=True)
 class InputSpec:
     """What one input of a model takes: `shape` with the batch axis, None where it is open."""
@@ -138,13 +150,7 @@ class KerasSource:
                 result = self.model(arguments, training=False)
         except GradCamError:
             raise
-        except (
-            ValueError,
-            TypeError,
-            AttributeError,
-            NotImplementedError,
-            tf.errors.OpError,
-        ) as error:
+        except _USER_ERRORS as error:
             raise _failure(self.name, error, recorder, inputs) from error
         outputs = _named_outputs(self.model, result)
         specs = self.specs()

@@ -133,6 +133,11 @@ class Output(Target):
         is_index = len(prepared) >= 1 and getattr(prepared[0], "dtype", None) == tf.int32
         return prepared[0] if is_index else None
 
+    def label(self, index: int, class_names: Sequence[str] | None) -> int | str:
+        """The words of the inner target."""
+        label = self.target.label if self.target else super().label
+        return label(index, class_names)
+
     def _inner(self, outputs: Outputs) -> Target:
         return resolve(self.target, outputs, None)
 

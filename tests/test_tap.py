@@ -490,6 +490,48 @@ def test_another_thread_predicts_while_the_model_is_traced():
     ]
 
 
+def test_a_call_of_another_thread_in_the_middle_of_the_trace_is_not_recorded():
+    tracing, called = threading.Event(), threading.Event()
+    results = []
+
+    class Waits(layers.Layer):
+        """Halfway through the trace, lets another thread call the whole model."""
+
+        armed = None
+
+        def call(self, x):
+            if threading.get_ident() == self.armed:
+                tracing.set()
+                assert called.wait(30)
+            return x
+
+    waits = Waits()
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(3, 3, name="conv"),
+            waits,
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2),
+        ]
+    )
+    x = images(2, size=8)
+    expected, paths = model(x).numpy(), [info.path for info in gradcam.layers(model)]
+
+    def other():
+        assert tracing.wait(30)
+        results.append(model(x).numpy())
+        called.set()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    Waits.armed = threading.get_ident()
+    found = [info.path for info in gradcam.layers(model)]
+    thread.join()
+    assert found == paths
+    np.testing.assert_array_equal(results[0], expected)
+
+
 def test_two_threads_explain_the_same_model():
     model = cnn()
     x = images()
