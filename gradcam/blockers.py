@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from gradcam.graph import ancestors, descendants
@@ -65,6 +66,15 @@ def custom_gradients(
     found = descendants(layer_outputs, ancestors([score]))
     name = "a custom gradient (tf.custom_gradient, rematerialisation)"
     return _in_words([(op, name) for op in found if is_custom_gradient(op)], recording)
+
+
+def unregistered(error: LookupError, recording: Recording) -> str:
+    """The operation that TensorFlow has no gradient for, in words, from its own complaint."""
+    found = re.search(r"operation\s*'([^']+)' \(op type: (\w+)\)", str(error))
+    if found is None:
+        return str(error)
+    operation = recording.inputs[0].graph.get_operation_by_name(found[1])
+    return f"{found[2]}, which has no gradient{_place(operation, recording)}"
 
 
 def is_custom_gradient(operation: tf.Operation) -> bool:

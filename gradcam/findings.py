@@ -219,6 +219,10 @@ SENTENCES: dict[str, str] = {
         " an image. Sum over the other axes."
     ),
     "top-k": ("Received top_k={top_k}. Expected {expected}. {advice}"),
+    "fuse-inputs": (
+        "The layers see different inputs: {names}. Expected layers that see the same one, so that"
+        " their maps lie in one frame. Explain them one by one, or choose the input with input=."
+    ),
     "fuse-ranks": (
         "The layers have maps with {ranks} axes of positions. Expected the same number for all"
         " that are fused. Choose layers of one kind."

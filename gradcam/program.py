@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gradcam import frames, heatmaps, paths, targets
+from gradcam import findings, frames, heatmaps, paths, targets
+from gradcam.errors import GradCamError
 from gradcam.evidence import Scene
 from gradcam.feature_maps import FeatureMaps, positions
-from gradcam.findings import message
 from gradcam.methods import METHODS
 from gradcam.scoring import Outputs, Target
 
@@ -175,6 +175,9 @@ class Program:
 
     def _maps(self) -> dict[str, Any]:
         """Maps, heatmaps and what warnings need to know about them."""
+        inputs = sorted({scene.frame.name for scene in self.scenes})
+        if len(inputs) > 1:
+            raise GradCamError("fuse-inputs", names=findings.listing(inputs))
         method = METHODS[self.settings.method]
         raw, facts = [], []
         for scene in self.scenes:
@@ -200,23 +203,25 @@ class Program:
     def _static_warnings(self) -> list[str]:
         settings = self.settings
         warnings = [
-            message("warn-probability", name=output.name, activation=output.hidden)
+            findings.message("warn-probability", name=output.name, activation=output.hidden)
             for output in self.outputs.outputs
             if settings.score == "logit" and output.hidden
         ]
         is_linear_unit = isinstance(self.target, targets.Regression) and self._given is None
         if is_linear_unit:
-            warnings.append(message("warn-one-linear-unit"))
+            warnings.append(findings.message("warn-one-linear-unit"))
         is_aimed = settings.counterfactual or self._given is not None or self._top_k
         if is_aimed and not METHODS[settings.method].needs_target:
-            warnings.append(message("warn-class-independent", method=settings.method))
+            warnings.append(findings.message("warn-class-independent", method=settings.method))
         for scene in self.scenes:
             path, frame = scene.call.path, scene.frame
             if scene.sequence:
-                warnings.append(message("warn-token-layers", path=path, sequence=scene.sequence))
+                warnings.append(
+                    findings.message("warn-token-layers", path=path, sequence=scene.sequence)
+                )
             if not frame.axes:
                 warnings.append(
-                    message(
+                    findings.message(
                         "warn-no-frame",
                         path=path,
                         map_rank=scene.tapped.shape.rank - 2,

@@ -299,6 +299,12 @@ stopped(
 )
 
 
+stopped(
+    "ResizeArea, which has no gradient",
+    lambda x: tf.image.resize(x, (7, 7), method="area"),
+)
+
+
 @tf.custom_gradient
 def without_gradient(x):
     return x * 2, lambda _: None
@@ -707,6 +713,15 @@ def an_unknown_colormap():
 @case("unknown-option", GradCamError, "alpha=2", "from 0 to 1")
 def too_much_alpha():
     gradcam.explain(cnn(), images()).overlay(images(), alpha=2)
+
+
+@case("fuse-inputs", GradCamError, "different inputs: left, right", "one by one")
+def layers_of_different_inputs():
+    encoder = layers.Conv2D(4, 3, name="encoder")
+    left, right = keras.Input((16, 16, 3), name="left"), keras.Input((16, 16, 3), name="right")
+    x = layers.Flatten()(layers.add([encoder(left), encoder(right)]))
+    model = keras.Model([left, right], layers.Dense(2)(x))
+    gradcam.explain(model, [images(), images()], layer=["encoder[0]", "encoder[1]"])
 
 
 @case("fuse-ranks", GradCamError, "[1, 2] axes of positions")
