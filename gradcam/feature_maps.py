@@ -1,0 +1,252 @@
+"""Which layers can be explained, and which one is chosen when nobody says.
+
+The last feature map before the target is the one whose positions still show where something is,
+with the most meaning in its channels. Pooling, dropout, reshapes and padding only move it about;
+a map with a single position, and the scores themselves, say nothing about where.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gradcam.errors import DisconnectedLayerError, NotAFeatureMapError
+from gradcam.findings import listing
+from gradcam.graph import ancestors, nearest_ancestors
+from gradcam.logits import Output, core_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import tensorflow as tf
+
+    from gradcam.recorder import Call
+    from gradcam.taps import Recording
+
+# Moves values about: the feature map before it is meant.
+MOVES_VALUES = re.compile(
+    r"(.*Pooling\dD|.*Dropout.*|GaussianNoise|Identity|Reshape|Flatten|Permute|RepeatVector"
+    r"|ZeroPadding\dD|Cropping\dD|UpSampling\dD|ActivityRegularization|Masking"
+    r"|Pad|Transpose|Squeeze|ExpandDims|Cast|GetItem|Resize|Copy)"
+)
+# Prepares the image: what comes out is still the image.
+PREPARES_IMAGE = re.compile(
+    r"(InputLayer|Rescaling|Normalization|Resizing|CenterCrop|Random[A-Z].*|RandAugment|AugMix"
+    r"|AutoContrast|Equalization|Grayscale|Solarization|MixUp|CutMix|BaseImagePreprocessingLayer)"
+)
+SEQUENCE_LAYER = re.compile(r"(MultiHeadAttention|GroupedQueryAttention|RNN|Embedding)")
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One call of a layer, and whether it can be explained.
+
+    Attributes:
+        path: the name that `layer=` takes.
+        kind: the class of the layer.
+        shape: the shape of its output, None where an axis is open.
+        explainable: whether a heatmap can be drawn from it.
+        reason: why not, or what it is.
+        chosen: whether `layer=None` takes it.
+    """
+
+    path: str
+    kind: str
+    shape: tuple[int | None, ...] | None
+    explainable: bool
+    reason: str
+    chosen: bool = False
+
+
+class FeatureMaps:
+    """The feature maps of a recording, seen from the outputs that are explained."""
+
+    def __init__(
+        self, recording: Recording, outputs: Sequence[Output], scores: Iterable[tf.Tensor]
+    ) -> None:
+        self._recording = recording
+        self._scores = {tensor.ref() for output in outputs for tensor in core_tensors(output)}
+        self._way = ancestors(scores)
+
+    def reason(self, call: Call) -> tuple[str, str]:
+        """Why a call can't be explained and what to do, or two empty strings where it can."""
+        if call.inside is not None:
+            return f"it runs inside {call.inside}", "Choose a layer outside of it."
+        if len(call.outputs) != 1:
+            return f"it returns {len(call.outputs)} tensors", "Choose one of the layers inside it."
+        around = _around(call)
+        if around is not None:
+            return f"it is part of '{around.path}', which works on tokens", "Choose a convolution."
+        output = call.outputs[0]
+        if not output.dtype.is_floating:
+            return f"it holds {output.dtype.name}, not activations", "Choose a layer after it."
+        return self._reason_of_shape(call, output)
+
+    def _reason_of_shape(self, call: Call, output: tf.Tensor) -> tuple[str, str]:
+        rank = output.shape.rank
+        if rank is None:
+            return "its rank is not known", "Let the layer fix the rank of its output."
+        if rank < 3:
+            return "it has no axes of positions", "Choose a layer before the pooling or flattening."
+        if rank > 5:
+            return f"it has {rank - 2} axes of positions", "Choose a layer with one to three."
+        if rank == 3 and not self._has_positions(output):
+            return (
+                "its first axis after the batch numbers tokens, not positions of a convolution",
+                "Token sequences are no feature map; choose a convolution before them.",
+            )
+        if all(size == 1 for size in positions(output.shape, self.data_format(call))):
+            return "it has only one position", "Choose a layer before the pooling."
+        return "", ""
+
+    def data_format(self, call: Call) -> str:
+        """The layer's own data format, or that of the nearest layer upstream that has one."""
+        if call.data_format or not call.outputs:
+            return call.data_format or "channels_last"
+        upstream = self._upstream(call.outputs[0])
+        return next((other.data_format for other in upstream if other.data_format), "channels_last")
+
+    def is_connected(self, call: Call) -> bool:
+        """Whether the target depends on the call's output."""
+        return any(output.op in self._way for output in call.outputs)
+
+    def is_candidate(self, call: Call) -> bool:
+        """Whether the automatic choice may take a call."""
+        return (
+            bool(call.path)
+            and call.is_leaf
+            and not _is_any(call, MOVES_VALUES)
+            and not _is_any(call, PREPARES_IMAGE)
+            and self.is_connected(call)
+            and not self.reason(call)[0]
+            and call.outputs[0].ref() not in self._scores
+            and self._is_learned(call)
+        )
+
+    def choose(self, name: str) -> Call:
+        """The last feature map before the target.
+
+        Raises:
+            NotAFeatureMapError: there is none, with the reason.
+        """
+        calls = self._recording.calls
+        chosen = next((call for call in reversed(calls) if self.is_candidate(call)), None)
+        if chosen is not None:
+            return chosen
+        reasons = [self.reason(call)[0] for call in calls if call.path and call.is_leaf]
+        tokens = any("tokens" in reason for reason in reasons)
+        reason = (
+            "its layers return token sequences (batch, tokens, features)"
+            if tokens
+            else "no layer with weights returns axes of positions"
+        )
+        raise NotAFeatureMapError("no-feature-map", name=name, reason=reason)
+
+    def check(self, call: Call, target: str) -> None:
+        """Raise unless a call, asked for by name, can be explained."""
+        reason, advice = self.reason(call)
+        if reason:
+            shape = call.outputs[0].shape if call.outputs else "()"
+            raise NotAFeatureMapError(
+                "not-a-feature-map", path=call.path, shape=shape, reason=reason, advice=advice
+            )
+        if not self.is_connected(call):
+            raise DisconnectedLayerError(
+                "disconnected-layer",
+                target=target,
+                path=call.path,
+                paths=listing(self.candidates()[-12:]),
+            )
+
+    def candidates(self) -> list[str]:
+        """The paths that the automatic choice may take, in the order of the calls."""
+        return [call.path for call in self._recording.calls if self.is_candidate(call)]
+
+    def sequence_after(self, call: Call) -> str | None:
+        """The first layer on token sequences behind a feature map that leads to the target."""
+        calls = self._recording.calls
+        later = calls[calls.index(call) + 1 :]
+        found = (c for c in later if _is_any(c, SEQUENCE_LAYER) and self.is_connected(c))
+        return next((other.path for other in found), None)
+
+    def _has_positions(self, output: tf.Tensor) -> bool:
+        """Whether a (batch, n, channels) tensor comes from a layer along one axis of positions."""
+        for call in self._upstream(output):
+            dimensions = [m[1] for family in call.families if (m := re.search(r"(\d)D$", family))]
+            if dimensions:
+                return dimensions[0] == "1"
+        return False
+
+    def _is_learned(self, call: Call) -> bool:
+        """Whether weights, other than those that normalise the image, made the output."""
+        return any(
+            other.has_weights and not _is_any(other, PREPARES_IMAGE)
+            for other in self._upstream(call.outputs[0])
+        )
+
+    def _upstream(self, output: tf.Tensor) -> Iterable[Call]:
+        for operation in nearest_ancestors(output):
+            call = self._recording.maker(operation)
+            if call is not None:
+                yield call
+
+
+def _around(call: Call) -> Call | None:
+    """The layer on token sequences that a call is part of, if any."""
+    parent = call.parent
+    while parent is not None and not _is_any(parent, SEQUENCE_LAYER):
+        parent = parent.parent
+    return parent
+
+
+def positions(shape: tf.TensorShape, data_format: str) -> list[int | None]:
+    """The sizes of the axes that are neither batch nor channels.
+
+    >>> import tensorflow as tf
+    >>> positions(tf.TensorShape([None, 7, 5, 64]), "channels_last")
+    [7, 5]
+    """
+    sizes = shape.as_list()
+    return sizes[2:] if data_format == "channels_first" else sizes[1:-1]
+
+
+def describe(recording: Recording) -> list[LayerInfo]:
+    """What `gradcam.layers` returns."""
+    scores = [output.logits for output in recording.outputs]
+    maps = FeatureMaps(recording, recording.outputs, scores)
+    candidates = [call for call in recording.calls if maps.is_candidate(call)]
+    chosen = candidates[-1] if candidates else None
+    infos = []
+    for call in recording.calls[1:]:
+        reason, _ = maps.reason(call)
+        connected = maps.is_connected(call)
+        if not reason and not connected:
+            reason = "the outputs do not depend on it"
+        infos.append(
+            LayerInfo(
+                path=call.path,
+                kind=call.kind,
+                shape=_shape(call),
+                explainable=not reason,
+                reason=reason or ("the last feature map" if call is chosen else "a feature map"),
+                chosen=call is chosen,
+            )
+        )
+    return infos
+
+
+def _shape(call: Call) -> tuple[int | None, ...] | None:
+    if len(call.outputs) != 1 or call.outputs[0].shape.rank is None:
+        return None
+    return tuple(call.outputs[0].shape.as_list())
+
+
+@functools.cache
+def _names_match(families: tuple[str, ...], pattern: re.Pattern[str]) -> bool:
+    return any(pattern.fullmatch(family) for family in families)
+
+
+def _is_any(call: Call, pattern: re.Pattern[str]) -> bool:
+    return _names_match(call.families, pattern)

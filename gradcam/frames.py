@@ -1,0 +1,95 @@
+"""Which input a heatmap is drawn over, and where in it the positions are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+
+from gradcam import findings
+from gradcam.errors import ImageError
+from gradcam.graph import ancestors
+
+if TYPE_CHECKING:
+    from gradcam.recorder import Call
+    from gradcam.taps import Recording
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The input that a map belongs to.
+
+    Attributes:
+        name: the name of the input.
+        tensor: the input.
+        axes: its axes of positions; none where the map's positions are not the input's.
+    """
+
+    name: str
+    tensor: tf.Tensor
+    axes: tuple[int, ...]
+
+    def sizes(self) -> list[int | tf.Tensor]:
+        """The size of the input along each axis of positions, as far as it is known when traced."""
+        known = self.tensor.shape.as_list()
+        dynamic = tf.shape(self.tensor)
+        return [dynamic[axis] if known[axis] is None else known[axis] for axis in self.axes]
+
+    def spread(self, maps: tf.Tensor) -> tf.Tensor:
+        """Maps of (batch, positions...) with an axis of one where the input has its channels."""
+        missing = [n for n in range(1, self.tensor.shape.rank) if n not in self.axes]
+        for axis in missing:
+            maps = tf.expand_dims(maps, axis)
+        return maps
+
+
+def find(recording: Recording, call: Call, rank: int, wanted: str | None) -> Frame:
+    """The input that the layer sees and that has as many axes of positions as its map.
+
+    Args:
+        recording: what the model did.
+        call: the layer.
+        rank: the number of axes of positions of its map.
+        wanted: the name of an input that settles a doubt.
+    """
+    names = recording.input_names
+    if wanted is not None and wanted not in names:
+        raise ImageError(
+            "input-unknown",
+            name=wanted,
+            hint=findings.suggestion(wanted, names),
+            names=findings.listing(names),
+        )
+    behind = ancestors(call.outputs)
+    seen = [
+        (name, tensor)
+        for name, tensor in zip(names, recording.inputs, strict=True)
+        if (name == wanted if wanted is not None else tensor.op in behind)
+    ]
+    fitting = [pair for pair in seen if _axes(recording, pair[1], rank)]
+    if len(fitting) > 1:
+        raise ImageError(
+            "input-in-doubt",
+            path=call.path,
+            names=findings.listing([name for name, _ in fitting]),
+        )
+    name, tensor = (fitting or seen or [(names[0], recording.inputs[0])])[0]
+    return Frame(name, tensor, _axes(recording, tensor, rank))
+
+
+def _axes(recording: Recording, tensor: tf.Tensor, rank: int) -> tuple[int, ...]:
+    """The axes of positions of an input, or none where it has not `rank` of them."""
+    if tensor.shape.rank == rank + 1:
+        return tuple(range(1, rank + 1))
+    if tensor.shape.rank != rank + 2:
+        return ()
+    first = next(
+        (
+            call.data_format
+            for call in recording.calls
+            if call.data_format and call.is_leaf and tensor.op in ancestors(call.outputs)
+        ),
+        "channels_last",
+    )
+    return tuple(range(2, rank + 2)) if first == "channels_first" else tuple(range(1, rank + 1))

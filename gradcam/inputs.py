@@ -1,0 +1,198 @@
+"""Checks the images against what the model takes, and brings them into the form it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from gradcam import findings
+from gradcam.errors import GradCamError, ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gradcam.taps import InputSpec, Source
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The model's inputs for some images.
+
+    Attributes:
+        arrays: one array an input, in the model's order, with the batch as first axis.
+        structure: how a subclassed model nests its inputs; None where they are one array, or the
+            model knows itself.
+    """
+
+    arrays: list[np.ndarray]
+    structure: Any = None
+
+    def __len__(self) -> int:
+        return int(self.arrays[0].shape[0])
+
+    def rows(self, rows: slice) -> Batch:
+        """Some of the images."""
+        return Batch([array[rows] for array in self.arrays], self.structure)
+
+    def key(self) -> tuple[Any, ...]:
+        """What a trace depends on: structure, shapes without the batch, and types."""
+        return (
+            repr(self.structure),
+            tuple((array.shape[1:], array.dtype.str) for array in self.arrays),
+        )
+
+
+def read(source: Source, images: Any) -> Batch:
+    """The images as the model's inputs.
+
+    Raises:
+        ImageError: they don't fit, with what was received and what the model expects.
+    """
+    specs = source.specs()
+    if specs is None:
+        batch = _unspecified(source, images)
+    else:
+        given = _by_input(images, specs)
+        pairs = zip(given, specs, strict=True)
+        several = len(specs) > 1
+        batch = Batch([_fitted(_array(image, spec.dtype), spec, several) for image, spec in pairs])
+    sizes = [len(array) for array in batch.arrays]
+    if len(set(sizes)) > 1:
+        raise ImageError("images-batch", sizes=findings.listing(sizes))
+    if sizes[0] == 0:
+        raise ImageError("images-empty", shape=batch.arrays[0].shape)
+    return batch
+
+
+def _by_input(images: Any, specs: Sequence[InputSpec]) -> list[Any]:
+    """One entry an input, in the order of the model's inputs."""
+    names = [spec.name for spec in specs]
+    if isinstance(images, dict):
+        if set(images) != set(names):
+            raise ImageError(
+                "inputs-names",
+                received=findings.listing(sorted(map(str, images))),
+                expected=findings.listing(names),
+            )
+        return [images[name] for name in names]
+    if len(specs) == 1:
+        # A list with one batch in it is how Keras itself takes a single input.
+        is_wrapped = isinstance(images, list | tuple) and len(images) == 1
+        return [images[0] if is_wrapped and np.ndim(images[0]) == len(specs[0].shape) else images]
+    if not isinstance(images, list | tuple) or len(images) != len(specs):
+        received = f"{len(images)} arrays" if isinstance(images, list | tuple) else "one array"
+        raise ImageError("inputs-names", received=received, expected=findings.listing(names))
+    return list(images)
+
+
+def _unspecified(source: Source, images: Any) -> Batch:
+    """The inputs of a subclassed model, which doesn't say what it takes."""
+    if isinstance(images, dict | tuple):
+        leaves = [_array(leaf, None) for leaf in tf.nest.flatten(images)]
+        return Batch(leaves, tf.nest.map_structure(lambda _: 0, images))
+    array = _array(images, None)
+    shape = source.built_shape()
+    if shape is not None and array.ndim == len(shape) - 1:
+        array = array[np.newaxis]
+    if shape is not None and array.ndim != len(shape):
+        raise _rank_error(array, (None, *shape[1:]), "")
+    return Batch([array])
+
+
+def _array(images: Any, dtype: str | None) -> np.ndarray:
+    """Numbers of the type that the model takes; integers become floats unless it takes integers."""
+    if isinstance(images, str | bytes) or not hasattr(images, "__len__"):
+        kind = type(images).__name__
+        advice = (
+            "Read the file with gradcam.read_images."
+            if isinstance(images, str | bytes)
+            else "Take one batch out of a data set with next(iter(data))."
+        )
+        raise ImageError("images-kind", received=f"a {kind}", advice=advice)
+    try:
+        array = np.asarray(images)
+    except ValueError as error:
+        raise ImageError(
+            "images-kind",
+            received="arrays of different shapes",
+            advice="Resize the images to one size first.",
+        ) from error
+    if array.dtype.name == "bfloat16":  # a type of TensorFlow's, which NumPy counts to no kind
+        array = array.astype(np.float32)
+    if array.dtype.kind not in "biuf":
+        raise ImageError(
+            "images-kind",
+            received=f"an array of {array.dtype}",
+            advice="Read files with gradcam.read_images.",
+        )
+    return array.astype(dtype or np.float32, copy=False)
+
+
+def _fitted(array: np.ndarray, spec: InputSpec, several: bool) -> np.ndarray:
+    """The array with a batch axis, and a channel axis where a grey image lacks it."""
+    shape, name = spec.shape, f" '{spec.name}'" if several else ""
+    if array.ndim == len(shape) - 1:
+        if _fits(array.shape, shape[1:]):
+            array = array[np.newaxis]
+        elif shape[-1] == 1 and _fits(array.shape[1:], shape[1:-1]):
+            array = array[..., np.newaxis]
+    elif shape[-1] == 1 and _fits(array.shape, shape[1:-1]):
+        array = array[np.newaxis, ..., np.newaxis]
+    if array.ndim != len(shape):
+        raise _rank_error(array, shape, name)
+    if not _fits(array.shape[1:], shape[1:]):
+        raise ImageError(
+            "images-shape",
+            shape=array.shape,
+            name=name,
+            expected=_expected(shape),
+            advice=_shape_advice(array.shape, shape),
+        )
+    if shape[0] is not None and len(array) != shape[0]:
+        raise ImageError("images-fixed-batch", count=len(array), expected=shape[0], advice="")
+    return array
+
+
+def _fits(sizes: Sequence[int], expected: Sequence[int | None]) -> bool:
+    return len(sizes) == len(expected) and all(
+        want in {None, size} for size, want in zip(sizes, expected, strict=True)
+    )
+
+
+def _rank_error(array: np.ndarray, shape: Sequence[int | None], name: str) -> GradCamError:
+    advice = (
+        "Stack the images to one batch."
+        if array.ndim > len(shape)
+        else "An image needs its axis of channels: images[..., None] adds one."
+    )
+    return ImageError(
+        "images-rank",
+        shape=array.shape,
+        rank=array.ndim,
+        name=name,
+        expected=_expected(shape),
+        advice=advice,
+    )
+
+
+def _shape_advice(sizes: Sequence[int], expected: Sequence[int | None]) -> str:
+    """What most likely happened to images of the right rank."""
+    if len(sizes) == 4 and _fits((sizes[2], sizes[3], sizes[1]), expected[1:]):
+        return "They look channels-first: np.moveaxis(images, 1, -1) turns them."
+    if len(sizes) == 4 and _fits((sizes[3], sizes[1], sizes[2]), expected[1:]):
+        return "They look channels-last: np.moveaxis(images, -1, 1) turns them."
+    if _fits(sizes[1:-1], expected[1:-1]):
+        if sizes[-1] == 1 and expected[-1] == 3:
+            return "Grey images become RGB with np.repeat(images, 3, axis=-1)."
+        if sizes[-1] == 4 and expected[-1] == 3:
+            return "Drop the alpha channel: images[..., :3]."
+        return "Check the number of channels."
+    return "Resize the images, for example with keras.ops.image.resize."
+
+
+def _expected(shape: Sequence[int | None]) -> str:
+    sizes = ["any" if size is None else str(size) for size in shape[1:]]
+    return f"({', '.join(['batch', *sizes])})"

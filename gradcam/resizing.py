@@ -1,0 +1,51 @@
+"""Resizes maps to the size of the input: linearly, with half-pixel centres, along any axes.
+
+Convention: position `i` of `n` covers the input from `i / n` to `(i + 1) / n` of its size, and its
+value sits in the middle of that. Beyond the outermost middles the value stays as it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def resize(maps: tf.Tensor, sizes: Sequence[int | tf.Tensor]) -> tf.Tensor:
+    """Resize every axis after the first.
+
+    Args:
+        maps: (batch, positions...) float.
+        sizes: the new size of each axis of positions.
+
+    >>> resize(tf.constant([[0.0, 1.0]]), [4]).numpy()
+    array([[0.  , 0.25, 0.75, 1.  ]], dtype=float32)
+    """
+    for size in sizes:
+        matrix = _interpolation(tf.shape(maps)[1], size)
+        # tensordot puts the new axis last and the next one first: after all, the order is back.
+        maps = tf.tensordot(maps, matrix, [[1], [1]])
+    return maps
+
+
+def _interpolation(old: int | tf.Tensor, new: int | tf.Tensor) -> tf.Tensor:
+    """The (new, old) matrix that interpolates along one axis."""
+    old_size, new_size = tf.cast(old, tf.float32), tf.cast(new, tf.float32)
+    middles = (tf.range(new_size) + 0.5) * old_size / new_size - 0.5
+    places = tf.clip_by_value(middles, 0.0, old_size - 1.0)
+    return tf.maximum(1.0 - tf.abs(places[:, None] - tf.range(old_size)[None, :]), 0.0)
+
+
+def normalise(heatmaps: tf.Tensor, signed: bool) -> tf.Tensor:
+    """Divide each heatmap by its own maximum, or largest magnitude; zero stays zero.
+
+    >>> normalise(tf.constant([[0.0, 2.0], [0.0, 0.0]]), signed=False).numpy()
+    array([[0., 1.],
+           [0., 0.]], dtype=float32)
+    """
+    axes = list(range(1, heatmaps.shape.rank))
+    largest = tf.reduce_max(tf.abs(heatmaps) if signed else heatmaps, axes, keepdims=True)
+    return tf.math.divide_no_nan(heatmaps, largest)

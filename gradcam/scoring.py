@@ -1,0 +1,175 @@
+"""How targets read scores from the outputs of a model; the targets themselves are elsewhere.
+
+A target works in three steps. `arguments` gives what differs from image to image as arrays, so that
+one trace serves every class. `prepare` decides what depends on the prediction, such as the top
+class, once on the unchanged images. `score` then reads the scores, also of changed images, for the
+same decision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from gradcam import findings
+from gradcam.errors import TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gradcam.logits import Output
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The outputs of one run, as targets read them.
+
+    Attributes:
+        outputs: each output with its logits.
+        values: the tensors that scores are taken from, in float32.
+        structure: the outputs as the model nests them.
+        score: `"logit"` or `"probability"`.
+        class_names: the names of the classes, or None.
+    """
+
+    outputs: Sequence[Output]
+    values: Sequence[tf.Tensor]
+    structure: Any
+    score: str = "logit"
+    class_names: tuple[str, ...] | None = None
+
+    def only(self) -> tuple[Output, tf.Tensor]:
+        """The only output; an error that names `Output` where there are several."""
+        if len(self.outputs) != 1:
+            names = findings.listing([repr(output.name) for output in self.outputs])
+            raise TargetError("several-outputs", count=len(self.outputs), names=names)
+        return self.outputs[0], self.values[0]
+
+    def units(self, target: object) -> tuple[Output, tf.Tensor]:
+        """The only output as (batch, units); an error where it has more axes."""
+        output, value = self.only()
+        if value.shape.rank == 1:
+            return output, value[:, None]
+        if value.shape.rank != 2:
+            raise TargetError(
+                "target-output",
+                target=target,
+                shape=output.value.shape,
+                expected="(batch, classes)",
+                advice="Use gradcam.targets.Segmentation or a function of the outputs.",
+            )
+        return output, value
+
+    def select(self, name: str | int) -> Outputs:
+        """One output by name or number, as if the model had no other."""
+        names = [output.name for output in self.outputs]
+        if str(name) in names:
+            index = names.index(str(name))
+        elif isinstance(name, int) and 0 <= name < len(names):
+            index = name
+        else:
+            raise TargetError(
+                "unknown-output",
+                name=name,
+                names=findings.listing(names),
+                hint=findings.suggestion(str(name), names),
+            )
+        value = self.values[index]
+        return Outputs([self.outputs[index]], [value], value, self.score, self.class_names)
+
+    def nested(self) -> Any:
+        """The values as the model nests its outputs."""
+        return tf.nest.pack_sequence_as(self.structure, list(self.values))
+
+    def with_values(self, values: Sequence[tf.Tensor]) -> Outputs:
+        """The outputs of another run, on changed images."""
+        return Outputs(self.outputs, values, self.structure, self.score, self.class_names)
+
+    def is_named_pair(self) -> bool:
+        """Whether two names stand for the sides of a single unit."""
+        return self.class_names is not None and len(self.class_names) == 2
+
+
+class Target:
+    """What every target offers. A subclass overrides `score` and what it needs of the others."""
+
+    # Said where a gradient is zero for a reason of the target's own.
+    zero_hint = ""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What a trace depends on: two targets with equal keys share one."""
+        return (type(self).__name__,)
+
+    def arguments(self, batch: int) -> tuple[Any, ...]:
+        """What differs from image to image: arrays, nested as the target likes, one row each."""
+        del batch
+        return ()
+
+    def check(self, outputs: Outputs, arguments: tuple[Any, ...]) -> None:
+        """Raise `TargetError` where the arguments don't fit the outputs."""
+
+    def prepare(self, outputs: Outputs, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What is decided once, on the unchanged images: tensors with one row an image."""
+        del outputs
+        return arguments
+
+    def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
+        """The scores, (batch, number of classes explained)."""
+        raise NotImplementedError
+
+    def explained_index(self, prepared: tuple[Any, ...]) -> tf.Tensor | None:
+        """The explained class, (batch, number of classes explained); None where there is none."""
+        del prepared
+        return None
+
+    def label(self, index: int, class_names: Sequence[str] | None) -> int | str:
+        """What is explained in words, or the class."""
+        if class_names is not None and 0 <= index < len(class_names):
+            return class_names[index]
+        return index if index >= 0 else str(self)
+
+
+def per_image(value: Any, batch: int, what: str) -> np.ndarray:
+    """One integer an image, (batch, 1), from one for all or one each."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu" or array.ndim > 1:
+        raise TargetError("target-kind", received=repr(value), advice="")
+    if array.ndim == 1 and len(array) != batch:
+        raise TargetError("target-count", count=len(array), what=what, batch=batch)
+    return np.broadcast_to(array.reshape(-1, 1), (batch, 1)).astype(np.int32)
+
+
+def check_range(indices: Any, classes: int | None, class_names: Sequence[str] | None) -> None:
+    """Raise unless every class exists, and every class has a name."""
+    if classes is None:
+        return
+    if class_names is not None and len(class_names) != classes:
+        raise TargetError("class-names-length", count=len(class_names), classes=classes)
+    for image, index in enumerate(indices):
+        if not 0 <= index < classes:
+            raise TargetError(
+                "class-range",
+                index=int(index),
+                image=f" for image {image}" if len(indices) > 1 else "",
+                classes=classes,
+                last=classes - 1,
+                advice=" Classes are counted from 0." if index == classes else "",
+            )
+
+
+def side(outputs: Outputs, value: tf.Tensor, positive: tf.Tensor) -> tf.Tensor:
+    """The score of one side of a single unit: `value` for 1, what speaks against it for 0."""
+    output = outputs.outputs[0]
+    is_probability = outputs.score == "probability" and output.ending == "sigmoid"
+    negative = 1.0 - value if is_probability else -value
+    return tf.where(positive == 1, value, negative)
+
+
+def most_frequent(winners: tf.Tensor, classes: int) -> tf.Tensor:
+    """The class that wins at most pixels of each image, (batch, 1)."""
+    counts = tf.reduce_sum(tf.one_hot(winners, classes), [1, 2])
+    return tf.argmax(counts, -1, tf.int32)[:, None]

@@ -1,0 +1,304 @@
+"""The targets that read one output: a class, a side, a quantity, a region, an embedding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from gradcam.errors import TargetError
+from gradcam.scoring import Outputs, Target, check_range, most_frequent, per_image, side
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, eq=False)
+class Class(Target):
+    """The score of one class: one index for all images, or one an image.
+
+    >>> Class(2).arguments(batch=3)[0].tolist()
+    [[2], [2], [2]]
+    """
+
+    index: Any
+
+    def __str__(self) -> str:
+        return f"class {self.index}"
+
+    def arguments(self, batch: int) -> tuple[Any, ...]:
+        """The class of each image, (batch, 1)."""
+        return (per_image(self.index, batch, "classes"),)
+
+    def check(self, outputs: Outputs, arguments: tuple[Any, ...]) -> None:
+        """The classes must exist; a single unit has two only where two names say so."""
+        classes = outputs.units(self)[1].shape[-1]
+        if classes == 1 and not outputs.is_named_pair():
+            wrong = [int(index) for index in arguments[0][:, 0] if index != 0]
+            if wrong:
+                raise TargetError("one-unit", index=wrong[0])
+        else:
+            check_range(arguments[0][:, 0], 2 if classes == 1 else classes, outputs.class_names)
+
+    def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
+        """The scores of the classes."""
+        _, value = outputs.units(self)
+        if value.shape[-1] == 1 and outputs.is_named_pair():
+            return side(outputs, value, prepared[0])
+        return tf.gather(value, prepared[0], batch_dims=1)
+
+    def explained_index(self, prepared: tuple[Any, ...]) -> tf.Tensor | None:
+        """The classes themselves."""
+        return prepared[0]
+
+
+@dataclass(frozen=True)
+class Top(Target):
+    """Each image's own top classes; what `target=None` means for a classifier."""
+
+    count: int = 1
+
+    def __str__(self) -> str:
+        return "the top class" if self.count == 1 else f"the top {self.count} classes"
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """The number of classes shapes the trace."""
+        return ("Top", self.count)
+
+    def check(self, outputs: Outputs, arguments: tuple[Any, ...]) -> None:
+        """Each class must have its name."""
+        del arguments
+        check_range((), outputs.units(self)[1].shape[-1], outputs.class_names)
+
+    def prepare(self, outputs: Outputs, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The top classes of the unchanged images."""
+        del arguments
+        _, value = outputs.units(self)
+        classes = value.shape[-1]
+        if classes is not None and self.count > classes:
+            raise TargetError(
+                "top-k",
+                top_k=self.count,
+                expected=f"at most {classes}, the number of classes",
+                advice="Ask for fewer.",
+            )
+        return (tf.math.top_k(value, self.count).indices,)
+
+    def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
+        """The scores of the classes that were on top of the unchanged images."""
+        return tf.gather(outputs.units(self)[1], prepared[0], batch_dims=1)
+
+    def explained_index(self, prepared: tuple[Any, ...]) -> tf.Tensor | None:
+        """The top classes."""
+        return prepared[0]
+
+
+@dataclass(frozen=True)
+class Binary(Target):
+    """One side of a single unit: what speaks for "yes", or what speaks for "no".
+
+    Args:
+        positive: the side; None takes the side that is predicted for each image.
+
+    >>> Binary(positive=False)
+    Binary(positive=False)
+    """
+
+    positive: bool | None = True
+
+    def __str__(self) -> str:
+        return "the predicted side" if self.positive is None else repr(self)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """The sides are two traces: they are few."""
+        return ("Binary", self.positive)
+
+    def prepare(self, outputs: Outputs, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        """1 for the positive side, 0 for the negative, (batch, 1)."""
+        del arguments
+        output, value = outputs.units(self)
+        if value.shape[-1] != 1:
+            raise TargetError(
+                "target-output",
+                target=self,
+                shape=output.value.shape,
+                expected="(batch, 1)",
+                advice="Give the index of a class instead.",
+            )
+        if self.positive is None:
+            logits = tf.reshape(tf.cast(output.logits, tf.float32), (-1, 1))
+            return (tf.cast(logits >= 0, tf.int32),)
+        return (tf.fill(tf.shape(value), int(self.positive)),)
+
+    def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
+        """The logit, or its negative; the probability, or what is missing to one."""
+        return side(outputs, outputs.units(self)[1], prepared[0])
+
+    def explained_index(self, prepared: tuple[Any, ...]) -> tf.Tensor | None:
+        """The side."""
+        return prepared[0]
+
+    def label(self, index: int, class_names: Sequence[str] | None) -> int | str:
+        """The name of the side."""
+        if class_names is not None and len(class_names) == 2:
+            return class_names[index]
+        return "positive" if index else "negative"
+
+
+@dataclass(frozen=True)
+class Regression(Target):
+    """A quantity that the model predicts: the output itself.
+
+    >>> Regression(1).label(-1, None)
+    'Regression(index=1)'
+    """
+
+    index: int = 0
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """The unit is part of the trace."""
+        return ("Regression", self.index)
+
+    def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
+        """The unit, as the model returns it up to the logit."""
+        del prepared
+        _, value = outputs.units(self)
+        check_range(np.array([self.index]), value.shape[-1], None)
+        return value[:, self.index : self.index + 1]
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation(Target):
+    """A class in an output of (batch, height, width, classes): its scores summed over pixels.
+
+    Args:
+        class_index: the class, or one an image. None takes each image's most frequent class.
+        mask: the pixels, (height, width) or (batch, height, width). None takes those where the
+            class wins.
+
+    >>> Segmentation(2).key
+    ('Segmentation', True, None)
+    """
+
+    class_index: Any = None
+    mask: Any = None
+    zero_hint = " (the class wins at no pixel, or the mask is empty)"
+
+    def __repr__(self) -> str:
+        mask = "" if self.mask is None else ", mask=..."
+        return f"Segmentation({self.class_index}{mask})"
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Which of the two are given, and the size of the mask."""
+        shape = None if self.mask is None else np.shape(self.mask)[-2:]
+        return ("Segmentation", self.class_index is not None, shape)
+
+    def arguments(self, batch: int) -> tuple[Any, ...]:
+        """The class of each image, and the mask of each."""
+        given: list[Any] = [(), ()]
+        if self.class_index is not None:
+            given[0] = per_image(self.class_index, batch, "classes")
+        if self.mask is not None:
+            mask = np.asarray(self.mask, np.float32)
+            if mask.ndim == 2:
+                mask = np.broadcast_to(mask, (batch, *mask.shape))
+            if mask.ndim != 3:
+                raise TargetError(
+                    "mask-shape", shape=mask.shape, expected="(height, width) or one an image"
+                )
+            if len(mask) != batch:
+                raise TargetError("target-count", count=len(mask), what="masks", batch=batch)
+            given[1] = mask
+        return tuple(given)
+
+    def check(self, outputs: Outputs, arguments: tuple[Any, ...]) -> None:
+        """The classes must exist."""
+        given = arguments[0][:, 0] if self.class_index is not None else ()
+        check_range(given, outputs.only()[1].shape[-1], outputs.class_names)
+
+    def prepare(self, outputs: Outputs, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The class of each image, and its pixels."""
+        output, value = outputs.only()
+        if value.shape.rank != 4:
+            raise TargetError(
+                "target-output",
+                target=self,
+                shape=output.value.shape,
+                expected="(batch, height, width, classes)",
+                advice="Give a class index, or a function of the outputs.",
+            )
+        classes = value.shape[-1]
+        winners = (
+            tf.argmax(value, -1, tf.int32)
+            if classes != 1
+            # A single channel is the foreground, where its logit is positive.
+            else tf.where(output.logits[..., 0] > 0, 0, -1)
+        )
+        index = arguments[0] if self.class_index is not None else most_frequent(winners, classes)
+        wins = tf.cast(winners == index[:, :, None], tf.float32)
+        mask = wins if self.mask is None else arguments[1]
+        if not mask.shape[1:].is_compatible_with(value.shape[1:3]):
+            raise TargetError(
+                "mask-shape", shape=np.shape(self.mask), expected=tuple(value.shape[1:3])
+            )
+        return index, mask
+
+    def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
+        """The scores of the class, summed over the pixels."""
+        index, mask = prepared
+        value = outputs.only()[1]
+        chosen = tf.one_hot(index[:, 0], tf.shape(value)[-1])[:, None, None, :]
+        return tf.reduce_sum(value * chosen * mask[..., None], [1, 2, 3])[:, None]
+
+    def explained_index(self, prepared: tuple[Any, ...]) -> tf.Tensor | None:
+        """The class."""
+        return prepared[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Similarity(Target):
+    """How alike an embedding is to a reference: the cosine between the two.
+
+    Args:
+        reference: (features,) for all images, or (batch, features).
+
+    >>> Similarity([1.0, 0.0]).arguments(batch=2)[0].shape
+    (2, 2)
+    """
+
+    reference: Any
+
+    def __repr__(self) -> str:
+        return "Similarity(reference=...)"
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """The number of features is part of the trace."""
+        return ("Similarity", np.shape(self.reference)[-1:])
+
+    def arguments(self, batch: int) -> tuple[Any, ...]:
+        """The reference of each image."""
+        reference = np.asarray(self.reference, np.float32)
+        if reference.ndim == 1:
+            reference = np.broadcast_to(reference, (batch, len(reference)))
+        if reference.ndim != 2:
+            expected = "(features,) or (batch, features)"
+            raise TargetError("reference-shape", shape=reference.shape, expected=expected)
+        if len(reference) != batch:
+            raise TargetError("target-count", count=len(reference), what="references", batch=batch)
+        return (reference,)
+
+    def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
+        """The cosine."""
+        value = outputs.units(self)[1]
+        if not prepared[0].shape[1:].is_compatible_with(value.shape[1:]):
+            expected = f"({value.shape[-1]},) or (batch, {value.shape[-1]})"
+            raise TargetError("reference-shape", shape=np.shape(self.reference), expected=expected)
+        product = tf.math.l2_normalize(value, -1) * tf.math.l2_normalize(prepared[0], -1)
+        return tf.reduce_sum(product, -1, keepdims=True)

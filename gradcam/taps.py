@@ -1,0 +1,235 @@
+"""The one way into a model: run it in the graph that is being traced, and see what it did.
+
+`Source` is the protocol. A Keras model is one (`KerasSource`). Whatever else can say what its
+inputs are and record itself into a graph can be another; nothing behind this module knows which.
+
+A recording is made in a graph without automatic control dependencies
+(`tf.compat.v1.wrap_function`): only what the wanted tensors need is ever run, so a model that
+counts its calls, or draws from a seed, is not advanced by being explained.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import keras
+import tensorflow as tf
+
+from gradcam import environment, logits
+from gradcam.errors import BlockedGradientError, GradCamError, ModelError
+from gradcam.graph import ancestors
+from gradcam.recorder import Call, Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+# What the user's own code may raise while it is traced.
+_USER_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    tf.errors.OpError,
+)
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What one input of a model takes: `shape` with the batch axis, None where it is open."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Everything a model did in one trace.
+
+    Attributes:
+        inputs: the input tensors.
+        input_names: their names.
+        calls: every call of a layer or operation, in order; the first is the model itself.
+        outputs: the outputs, with their logits.
+        structure: the outputs as the model nests them.
+    """
+
+    inputs: list[tf.Tensor]
+    input_names: list[str]
+    calls: list[Call]
+    outputs: list[logits.Output]
+    structure: Any
+
+    def leads_to_output(self, call: Call) -> bool:
+        """Whether the model's outputs depend on the call."""
+        return any(tensor.op in self._used for tensor in call.outputs)
+
+    @functools.cached_property
+    def _used(self) -> set[tf.Operation]:
+        return ancestors(output.value for output in self.outputs)
+
+    @functools.cached_property
+    def _makers(self) -> dict[tf.Operation, Call]:
+        operations = self.inputs[0].graph.get_operations()
+        makers = {}
+        for call in self.calls:  # a call comes after the one that made it, and overrules it
+            for operation in operations[call.first_op : call.last_op]:
+                makers[operation] = call
+        return makers
+
+    def maker(self, operation: tf.Operation) -> Call | None:
+        """The innermost call that an operation was made in."""
+        return self._makers.get(operation)
+
+
+class Source(Protocol):
+    """What can be explained."""
+
+    name: str
+
+    def specs(self) -> list[InputSpec] | None:
+        """What the inputs take; None where only the images can tell."""
+
+    def example_shapes(self) -> Any:
+        """Input shapes in the structure of the inputs, for a trace without images."""
+
+    def built_shape(self) -> tuple[int | None, ...] | None:
+        """The shape of the only input of a source without specs, where it is known."""
+
+    def record(self, inputs: list[tf.Tensor], structure: Any) -> Recording:
+        """Run the model on tensors of the graph that is being traced."""
+
+
+class KerasSource:
+    """A Keras model as a source."""
+
+    def __init__(self, model: keras.Model) -> None:
+        environment.check_model(model)
+        self.model = model
+        self.name: str = model.name
+
+    def specs(self) -> list[InputSpec] | None:
+        """What a Functional or Sequential model was built for; None for a subclassed one."""
+        inputs = getattr(self.model, "inputs", None)
+        if not inputs:
+            return None
+        return [
+            InputSpec(
+                tensor.name, tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype)
+            )
+            for tensor in inputs
+        ]
+
+    def example_shapes(self) -> Any:
+        """The shapes that a subclassed model was built with; the batch axis is open."""
+        config = self.model.get_build_config() or {}
+        shapes = config.get("input_shape") or config.get("shapes_dict")
+        if not shapes:
+            raise ModelError("unknown-input-shape", name=self.name)
+        return _as_shapes(shapes)
+
+    def built_shape(self) -> tuple[int | None, ...] | None:
+        """The shape of a subclassed model's only input; None where it is not known."""
+        shape = (self.model.get_build_config() or {}).get("input_shape")
+        if not isinstance(shape, tuple | list) or any(isinstance(n, tuple | list) for n in shape):
+            return None
+        return tuple(shape)
+
+    def record(self, inputs: list[tf.Tensor], structure: Any) -> Recording:
+        """Run the model, watched."""
+        arguments = self._arguments(inputs, structure)
+        recorder = Recorder(inputs[0].graph)
+        try:
+            with recorder.watching(self.model):
+                result = self.model(arguments, training=False)
+        except GradCamError:
+            raise
+        except _USER_ERRORS as error:
+            raise _failure(self.name, error, recorder, inputs) from error
+        outputs = _named_outputs(self.model, result)
+        specs = self.specs()
+        names = [spec.name for spec in specs] if specs else _names(structure, len(inputs))
+        return Recording(inputs, names, recorder.calls, outputs, result)
+
+    def _arguments(self, inputs: list[tf.Tensor], structure: Any) -> Any:
+        if structure is not None:
+            return tf.nest.pack_sequence_as(structure, inputs)
+        if getattr(self.model, "inputs", None) and not isinstance(self.model, keras.Sequential):
+            return keras.tree.pack_sequence_as(self.model.input, inputs)
+        return inputs[0]
+
+
+def open_source(model: Any) -> Source:
+    """The source for whatever a person calls their model."""
+    return KerasSource(model)
+
+
+def _as_shapes(shapes: Any) -> Any:
+    """Shapes as leaves of a structure: `get_build_config` may give them as lists or tuples."""
+    if isinstance(shapes, dict):
+        return {name: _as_shapes(shape) for name, shape in shapes.items()}
+    if all(size is None or isinstance(size, int) for size in shapes):
+        return tf.TensorShape([None, *shapes[1:]])
+    return [_as_shapes(shape) for shape in shapes]
+
+
+def _names(structure: Any, count: int) -> list[str]:
+    if isinstance(structure, dict):
+        return [str(name) for name in sorted(structure)]
+    return [str(number) for number in range(count)]
+
+
+def _named_outputs(model: keras.Model, result: Any) -> list[logits.Output]:
+    """The outputs under their names: of the dict, of the layers that end the model, or numbers."""
+    if result is None or any(leaf is None for leaf in keras.tree.flatten(result)):
+        raise ModelError("returns-none", where=f"the model '{model.name}'")
+    values = tf.nest.flatten(result)
+    if not values or not all(isinstance(value, tf.Tensor) for value in values):
+        raise ModelError("returns-no-tensor", name=model.name, received=type(result).__name__)
+    if any(value.shape.rank == 0 for value in values):
+        raise ModelError("returns-no-tensor", name=model.name, received="a single number")
+    if isinstance(result, dict):
+        names = [str(name) for name in sorted(result)]
+    else:
+        names = [str(name) for name in getattr(model, "output_names", None) or ()]
+    if len(names) != len(values) or len(set(names)) != len(names):
+        names = [str(number) for number in range(len(values))]
+    return [logits.find(name, value) for name, value in zip(names, values, strict=True)]
+
+
+def _failure(
+    name: str, error: Exception, recorder: Recorder, inputs: Sequence[tf.Tensor]
+) -> GradCamError:
+    """What an exception of the user's own code means, with the layer that it came out of."""
+    nothing = next((call for call in recorder.calls if call.returned_none), None)
+    if nothing is not None:
+        return ModelError("returns-none", where=_where(nothing, name))
+    reason = _reason(error)
+    where = _where(recorder.failed, name)
+    text = str(error)
+    if "numpy" in text and (
+        isinstance(error, NotImplementedError | AttributeError) or "symbolic" in text.lower()
+    ):
+        return BlockedGradientError("numpy-in-call", where=where.capitalize(), reason=reason)
+    shapes = ", ".join(str(tuple(tensor.shape)) for tensor in inputs)
+    kind = type(error).__name__
+    return ModelError(
+        "cannot-run", name=name, error=kind, where=where, shapes=shapes, reason=reason
+    )
+
+
+def _reason(error: Exception) -> str:
+    """The sentence of an error: Keras puts its own first and colours the original."""
+    lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line and not line.startswith("Exception encountered")]
+    return said[0].rstrip(".") if said else "without a word"
+
+
+def _where(call: Call | None, name: str) -> str:
+    return f"layer '{call.path}'" if call is not None and call.path else f"the model '{name}'"

@@ -1,0 +1,236 @@
+"""What is explained: one score for each image.
+
+| target | what is explained |
+|---|---|
+| `None` | each image's own top class; the predicted side of a single sigmoid unit |
+| `3`, `[3, 5]`, `"cat"` | a class for all images, one an image, or by its name |
+| `Class(3)` | the same as `3` |
+| `Binary(positive=True)` | what speaks for one side of a single unit |
+| `Segmentation(class_index, mask=None)` | a class summed over pixels |
+| `Regression(index=0)` | a quantity |
+| `Similarity(reference)` | the cosine to an embedding |
+| `Difference(a, b)` | what speaks for `a` more than for `b` |
+| `Output(name, target)` | a target in one of several outputs |
+| a function | `outputs -> (batch,)` |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from gradcam import findings
+from gradcam.errors import TargetError
+from gradcam.scoring import Outputs, Target
+from gradcam.single_targets import Binary, Class, Regression, Segmentation, Similarity, Top
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = [
+    "Binary",
+    "Class",
+    "Difference",
+    "Output",
+    "Regression",
+    "Segmentation",
+    "Similarity",
+    "Target",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Difference(Target):
+    """What speaks for one target more than for another: the difference of their scores.
+
+    Args:
+        a: a target, or the index of a class.
+        b: the one that is subtracted.
+
+    >>> Difference(3, 5)
+    Difference(a=Class(index=3), b=Class(index=5))
+    """
+
+    a: Any
+    b: Any
+
+    def __post_init__(self) -> None:
+        # Frozen for the caller, but plain numbers become targets here.
+        object.__setattr__(self, "a", as_target(self.a))
+        object.__setattr__(self, "b", as_target(self.b))
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Both keys."""
+        return ("Difference", self.a.key, self.b.key)
+
+    def arguments(self, batch: int) -> tuple[Any, ...]:
+        """Both arguments."""
+        return self.a.arguments(batch), self.b.arguments(batch)
+
+    def check(self, outputs: Outputs, arguments: tuple[Any, ...]) -> None:
+        """Both must fit."""
+        self.a.check(outputs, arguments[0])
+        self.b.check(outputs, arguments[1])
+
+    def prepare(self, outputs: Outputs, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Both decisions."""
+        return self.a.prepare(outputs, arguments[0]), self.b.prepare(outputs, arguments[1])
+
+    def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
+        """The difference."""
+        return self.a.score(outputs, prepared[0]) - self.b.score(outputs, prepared[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Output(Target):
+    """A target in one of several outputs.
+
+    Args:
+        name: the name of the output, or its number.
+        target: what is explained there, as `explain` takes it.
+
+    >>> Output("species", 4)
+    Output(name='species', target=Class(index=4))
+    """
+
+    name: str | int
+    target: Any = None
+
+    def __post_init__(self) -> None:
+        if self.target is not None:
+            object.__setattr__(self, "target", as_target(self.target))
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """The output and what is explained in it."""
+        return ("Output", self.name, self.target.key if self.target else None)
+
+    def arguments(self, batch: int) -> tuple[Any, ...]:
+        """Those of the inner target."""
+        return self.target.arguments(batch) if self.target else ()
+
+    def check(self, outputs: Outputs, arguments: tuple[Any, ...]) -> None:
+        """The inner target must fit its output."""
+        selected = outputs.select(self.name)
+        self._inner(selected).check(selected, arguments)
+
+    def prepare(self, outputs: Outputs, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The decisions of the inner target."""
+        selected = outputs.select(self.name)
+        return self._inner(selected).prepare(selected, arguments)
+
+    def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
+        """The score of the inner target."""
+        selected = outputs.select(self.name)
+        return self._inner(selected).score(selected, prepared)
+
+    def explained_index(self, prepared: tuple[Any, ...]) -> tf.Tensor | None:
+        """A class index, where the decision is one tensor of integers."""
+        is_index = len(prepared) >= 1 and getattr(prepared[0], "dtype", None) == tf.int32
+        return prepared[0] if is_index else None
+
+    def label(self, index: int, class_names: Sequence[str] | None) -> int | str:
+        """The words of the inner target."""
+        label = self.target.label if self.target else super().label
+        return label(index, class_names)
+
+    def _inner(self, outputs: Outputs) -> Target:
+        return resolve(self.target, outputs, None)
+
+
+@dataclass(frozen=True, eq=False)
+class Function(Target):
+    """A function of the outputs, `outputs -> (batch,)`; what a callable target becomes.
+
+    It is given what the model returns, with logits in the place of probabilities.
+    """
+
+    function: Callable[[Any], Any]
+
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__name__", type(self.function).__name__)
+        return f"the function {name}"
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """The function itself: another one is another trace."""
+        return ("Function", self.function)
+
+    def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
+        """What the function returns, checked."""
+        del prepared
+        result = self.function(outputs.nested())
+        if not isinstance(result, tf.Tensor):
+            raise TargetError("target-function", received=f"a {type(result).__name__}")
+        if result.shape.rank not in {1, None}:
+            raise TargetError("target-function", received=f"shape {result.shape}")
+        return tf.reshape(tf.cast(result, tf.float32), (-1, 1))
+
+
+def as_target(target: Any, class_names: Sequence[str] | None = None) -> Target:
+    """The target that a number, a name, a list of those or a function stands for.
+
+    >>> as_target("dog", ["cat", "dog"])
+    Class(index=1)
+    """
+    if isinstance(target, Target):
+        return target
+    if isinstance(target, str):
+        return Class(_named(target, class_names))
+    if isinstance(target, list | tuple) and target and all(isinstance(t, str) for t in target):
+        return Class([_named(name, class_names) for name in target])
+    if isinstance(target, type) or target is None or isinstance(target, bool):
+        advice = " Make an instance of it." if isinstance(target, type) else ""
+        raise TargetError("target-kind", received=repr(target), advice=advice)
+    if callable(target):
+        return Function(target)
+    try:
+        array = np.asarray(target)
+    except ValueError:
+        array = np.asarray(None)
+    if array.dtype.kind not in "iu" or array.ndim > 1:
+        raise TargetError("target-kind", received=repr(target), advice="")
+    return Class(int(array) if array.ndim == 0 else array.tolist())
+
+
+def _named(name: str, class_names: Sequence[str] | None) -> int:
+    if class_names is None:
+        raise TargetError("no-class-names", name=name)
+    if name not in class_names:
+        hint = findings.suggestion(name, class_names)
+        names = findings.listing(class_names)
+        raise TargetError("unknown-class", name=name, names=names, hint=hint)
+    return list(class_names).index(name)
+
+
+def default_target(outputs: Outputs, top_k: int | None = None) -> Target:
+    """What `target=None` means for a model with these outputs."""
+    output, value = outputs.only()
+    rank, units = value.shape.rank, value.shape[-1]
+    if top_k is not None and (rank != 2 or units == 1):
+        raise TargetError(
+            "top-k",
+            top_k=top_k,
+            expected="an output of shape (batch, classes)",
+            advice=f"This one has shape {output.value.shape}: leave top_k out.",
+        )
+    if rank == 4:
+        return Segmentation()
+    if rank == 1 or (rank == 2 and units == 1):
+        is_sided = output.ending == "sigmoid" or outputs.is_named_pair()
+        return Binary(positive=None) if is_sided else Regression(0)
+    return Top(top_k or 1)
+
+
+def resolve(target: Any, outputs: Outputs, top_k: int | None) -> Target:
+    """The target to explain, with a class in a segmentation output read as one."""
+    if target is None:
+        return default_target(outputs, top_k)
+    is_map = len(outputs.values) == 1 and outputs.values[0].shape.rank == 4
+    if isinstance(target, Class) and is_map:
+        return Segmentation(target.index)
+    return target

@@ -1,0 +1,338 @@
+"""The walk as a whole: reuse, batches, fusion, warnings, memory."""
+
+import gc
+import resource
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import gradcam
+from gradcam.methods import METHODS
+from gradcam.resizing import resize
+from tests.gradcam_models import Subclassed, cnn, images, nested
+
+
+class Counting(keras.Model):
+    """Counts how often its `call` is traced."""
+
+    traced = 0
+
+    def __init__(self):
+        super().__init__()
+        self.conv = layers.Conv2D(4, 3, activation="relu", name="conv")
+        self.head = layers.Dense(3)
+
+    def build(self, shape):
+        """Left to the first call."""
+
+    def call(self, x):
+        type(self).traced += 1
+        return self.head(tf.reduce_mean(self.conv(x), [1, 2]))
+
+
+@pytest.mark.parametrize("method", ["gradcam", "scorecam", "ablationcam"])
+def test_an_explainer_is_traced_once_for_all_batches_and_classes(method):
+    model = Counting()
+    model(images())
+    explain = gradcam.Explainer(model, method=method)
+    explain(images(8), target=0)
+    Counting.traced = 0
+    explain(images(8), target=0)
+    explain(images(3), target=2)
+    explain(images(1), target=[1])
+    explain(images(40), target=1)
+    assert Counting.traced == 0
+    explain(images(8), target=None)
+    assert Counting.traced == 1
+    explain(images(8, size=20), target=1)
+    assert Counting.traced == 2
+
+
+def test_an_explainer_sees_weights_that_are_trained_further():
+    model = cnn()
+    explain = gradcam.Explainer(model, relu=False)
+    before = explain(images(), 1)
+    model.get_layer("scores").kernel.assign(-model.get_layer("scores").kernel)
+    after = explain(images(), 1)
+    np.testing.assert_allclose(after.maps, -before.maps, atol=1e-7)
+
+
+def test_batch_size_changes_nothing_but_the_cost():
+    model = cnn()
+    for method in METHODS:
+        whole = gradcam.explain(model, images(5), [0, 1, 2, 3, 0], method=method)
+        parts = gradcam.explain(model, images(5), [0, 1, 2, 3, 0], method=method, batch_size=2)
+        np.testing.assert_allclose(parts.maps, whole.maps, atol=1e-6)
+        np.testing.assert_allclose(parts.outputs, whole.outputs, atol=1e-6)
+        assert parts.targets == whole.targets
+
+
+def test_a_model_that_computes_with_the_size_of_its_batch():
+    class Sized(Subclassed):
+        def call(self, inputs, training=None):
+            return super().call(inputs + tf.zeros((inputs.shape[0], 1, 1, 1)))
+
+    model, plain = Sized(), Subclassed()
+    model(images())
+    plain(images())
+    plain.set_weights(model.get_weights())
+    explain = gradcam.Explainer(model)
+    for count in (3, 2, 3):
+        expected = gradcam.explain(plain, images(count), 1).maps
+        np.testing.assert_allclose(explain(images(count), 1).maps, expected, atol=1e-6)
+    with pytest.raises(gradcam.ModelError, match="batches of exactly 2"):
+        gradcam.explain(model, images(2), method="scorecam")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float64, np.float16, bool])
+def test_numbers_of_any_type_are_cast(dtype):
+    x = (np.random.default_rng(0).uniform(0, 2, (2, 16, 16, 3))).astype(dtype)
+    found = gradcam.explain(cnn(), x, 1)
+    expected = gradcam.explain(cnn(), x.astype(np.float32), 1)
+    np.testing.assert_array_equal(found.maps, expected.maps)
+
+
+def test_one_image_lists_and_tensors_are_taken():
+    model, x = cnn(), images()
+    expected = gradcam.explain(model, x, 1)
+    for given in (list(x), tf.constant(x), [x], {model.inputs[0].name: x}):
+        np.testing.assert_array_equal(gradcam.explain(model, given, 1).maps, expected.maps)
+    one = gradcam.explain(model, x[1], 1)
+    np.testing.assert_allclose(one.maps[0], expected.maps[1], atol=1e-7)
+    grey = keras.Sequential(
+        [keras.Input((8, 8, 1)), layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(2)]
+    )
+    assert gradcam.explain(grey, images(3, 8)[..., 0], 1).maps.shape == (3, 6, 6)
+    assert gradcam.explain(grey, images(3, 8)[0, ..., 0], 1, relu=False).maps.shape == (1, 6, 6)
+
+
+@pytest.mark.parametrize("fuse", ["mean", "max"])
+@pytest.mark.parametrize("relu", [True, False])
+def test_several_layers_are_fused_at_the_size_of_the_largest(fuse, relu):
+    model, x = cnn(), images()
+    parts = []
+    for layer in ("conv1", "conv2"):
+        maps = gradcam.explain(model, x, 1, layer=layer, relu=relu, method="layercam").maps
+        largest = np.abs(maps).max((1, 2), keepdims=True)
+        maps = np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)
+        parts.append(resize(tf.constant(maps), (14, 14)).numpy())
+    expected = np.mean(parts, 0) if fuse == "mean" else np.max(parts, 0)
+    found = gradcam.explain(
+        model, x, 1, layer=["conv1", "conv2"], fuse=fuse, relu=relu, method="layercam"
+    )
+    np.testing.assert_allclose(found.maps, expected, atol=1e-6)
+    assert found.layer == ("conv1", "conv2")
+    assert found.heatmaps.shape == (3, 16, 16)
+
+
+@pytest.mark.parametrize("size", [(5, 7), (3, 3), (2, 9), (1, 1)])
+def test_resizing_is_tensorflows_bilinear_with_half_pixel_centres(size):
+    maps = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
+    expected = tf.image.resize(maps[..., None], size, antialias=False)[..., 0]
+    np.testing.assert_allclose(resize(tf.constant(maps), size), expected, atol=1e-6)
+
+
+def test_resizing_three_axes_is_resizing_each():
+    volume = np.random.default_rng(0).normal(size=(1, 2, 3, 4)).astype("float32")
+    found = resize(tf.constant(volume), (5, 6, 7)).numpy()
+    flat = resize(tf.constant(volume.reshape(2, 3, 4)), (6, 7)).numpy().reshape(1, 2, 42)
+    expected = np.stack([resize(tf.constant(flat[:, :, i]), [5]).numpy() for i in range(42)], -1)
+    np.testing.assert_allclose(found.reshape(1, 5, 42), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_heatmaps_are_the_maps_resized_and_divided_by_their_maximum(method):
+    model, x = cnn(), images()
+    for relu in (True, False):
+        found = gradcam.explain(model, x, 1, method=method, relu=relu)
+        big = tf.image.resize(found.maps[..., None], (16, 16))[..., 0].numpy()
+        largest = np.abs(big).max((1, 2), keepdims=True)
+        expected = np.divide(big, largest, out=np.zeros_like(big), where=largest > 0)
+        np.testing.assert_allclose(found.heatmaps, expected, atol=1e-5)
+        assert np.abs(found.heatmaps).max() <= 1 + 1e-6
+        if relu:
+            assert found.heatmaps.min() >= 0
+            assert found.maps.min() >= 0
+
+
+def test_relu_false_keeps_the_negative_side():
+    found = gradcam.explain(cnn(), images(), 1, relu=False)
+    np.testing.assert_array_equal(
+        np.maximum(found.maps, 0), gradcam.explain(cnn(), images(), 1).maps
+    )
+    assert found.maps.min() < 0
+
+
+def test_an_open_image_size():
+    inputs = keras.Input((None, None, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu")(inputs))
+    explain = gradcam.Explainer(keras.Model(inputs, layers.Dense(2)(x)), method="scorecam")
+    for size in (10, 13):
+        assert explain(images(2, size)).heatmaps.shape == (2, size, size)
+
+
+def test_max_channels_is_chosen_for_each_image_by_variance():
+    model, x = cnn(), images(3)
+    features = keras.Model(model.input, model.get_layer("conv2").output)(x).numpy()
+    scores = model(x).numpy()[:, 1]
+    head = model.get_layer("scores").kernel.numpy()[:, 1]
+    found = gradcam.explain(model, x, 1, method="ablationcam", max_channels=3, relu=False).maps
+    for image in range(3):
+        chosen = np.argsort(-features[image].var((0, 1)))[:3]
+        weights = np.zeros(8)
+        weights[chosen] = (head * features[image].mean((0, 1)) / abs(scores[image]))[chosen]
+        np.testing.assert_allclose(found[image], features[image] @ weights, atol=2e-5)
+
+
+def test_ablationcam_behind_a_skip_runs_the_head_alone():
+    """A skip around the layer is taken from the first run, not run again for every channel."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((16, 16, 3))
+    skip = layers.Conv2D(4, 3, padding="same", activation="relu", name="skip")(inputs)
+    inner = layers.Conv2D(4, 3, padding="same", activation="relu", name="inner")(skip)
+    x = layers.Flatten()(layers.Add()([skip, inner]))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    x = images()
+    features = keras.Model(inputs, [skip, inner])(x)
+    score = model(x).numpy()[:, 1]
+    kernel, bias = (w.numpy() for w in model.layers[-1].weights)
+    weights = np.zeros((3, 4))
+    for channel in range(4):
+        kept = features[1].numpy().copy()
+        kept[..., channel] = 0
+        without = (features[0].numpy() + kept).reshape(3, -1) @ kernel + bias
+        weights[:, channel] = (score - without[:, 1]) / np.abs(score)
+    expected = np.einsum("bhwk,bk->bhw", features[1].numpy(), weights)
+    explain = gradcam.Explainer(model, layer="inner", method="ablationcam", relu=False)
+    np.testing.assert_allclose(explain(x, 1).maps, expected, atol=1e-5)
+
+
+# Warnings
+
+
+def blank(bias=0.0, weight=-1.0):
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(1, 1, activation="relu", kernel_initializer="ones", name="conv"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(1, kernel_initializer=keras.initializers.Constant(weight)),
+        ]
+    )
+    model.layers[0].bias.assign([bias])
+    return model
+
+
+def test_an_all_negative_map_is_zero_and_said():
+    x = np.ones((2, 8, 8, 1))
+    found = gradcam.explain(blank(), x, gradcam.targets.Regression(), batch_size=1)
+    np.testing.assert_array_equal(found.maps, 0)
+    np.testing.assert_array_equal(found.heatmaps, 0)
+    assert len(found.warnings) == 2
+    for number, text in enumerate(found.warnings):
+        assert f"image {number}: everything in 'conv' speaks against Regression" in text
+        assert "relu=False" in text
+        assert "counterfactual=True" in text
+    assert not gradcam.explain(
+        blank(), x, gradcam.targets.Regression(), counterfactual=True
+    ).warnings
+
+
+def test_dead_activations_are_said():
+    found = gradcam.explain(blank(bias=-9.0), np.ones((1, 8, 8, 1)), gradcam.targets.Regression())
+    np.testing.assert_array_equal(found.maps, 0)
+    assert "image 0: all activations of 'conv' are zero" in found.warnings[0]
+    assert "dead ReLU" in found.warnings[0]
+
+
+@pytest.mark.parametrize("relu", [True, False])
+def test_a_zero_gradient_is_said(relu):
+    found = gradcam.explain(
+        blank(weight=0.0), np.ones((1, 8, 8, 1)), gradcam.targets.Regression(), relu=relu
+    )
+    np.testing.assert_array_equal(found.maps, 0)
+    assert "the gradient of Regression(index=0) is zero everywhere in 'conv'" in found.warnings[0]
+    changed = gradcam.explain(
+        blank(weight=0.0), np.ones((1, 8, 8, 1)), gradcam.targets.Regression(), method="ablationcam"
+    )
+    assert "changing any channel of 'conv' leaves" in changed.warnings[0]
+
+
+def test_an_operation_without_slope_is_named():
+    inputs = keras.Input((8, 8, 1))
+    x = keras.ops.sign(layers.Conv2D(2, 3, name="conv")(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    found = gradcam.explain(model, images(1, 8, 1), 0, layer="conv")
+    assert "(sign in 'sign" in found.warnings[0]
+    assert "has no slope" in found.warnings[0]
+
+
+def test_evidence_that_cancels_is_said():
+    def cancel(activations, gradients):
+        return (activations - activations)[..., 0] + 0 * gradients[..., 0]
+
+    import dataclasses  # noqa: PLC0415
+    from unittest import mock  # noqa: PLC0415
+
+    method = dataclasses.replace(METHODS["gradcam"], function=cancel)
+    with mock.patch.dict(METHODS, {"cancel": method}):
+        found = gradcam.explain(cnn(), images(1), 0, method="cancel")
+    assert "image 0: the evidence in 'conv2' for class 0 cancels" in found.warnings[0]
+
+
+def test_a_map_without_a_frame_is_left_at_its_size():
+    inputs = keras.Input((64,))
+    x = layers.Conv2D(3, 3, name="conv")(layers.Reshape((8, 8, 1))(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    found = gradcam.explain(model, np.random.default_rng(0).normal(size=(2, 64)), 0)
+    assert found.heatmaps.shape == (2, 6, 6)
+    assert "heatmaps are left at the size of the map" in found.warnings[0]
+
+
+def test_words_get_a_heatmap_along_the_text():
+    model = keras.Sequential(
+        [
+            keras.Input((12,), dtype="int32"),
+            layers.Embedding(20, 4),
+            layers.Conv1D(3, 3, activation="relu", name="conv"),
+            layers.GlobalMaxPooling1D(),
+            layers.Dense(2),
+        ]
+    )
+    found = gradcam.explain(model, np.arange(24).reshape(2, 12) % 20, 0, relu=False)
+    assert found.maps.shape == (2, 10)
+    assert found.heatmaps.shape == (2, 12)
+
+
+def test_the_result_is_frozen_and_describes_itself():
+    found = gradcam.explain(cnn(), images())
+    with pytest.raises(AttributeError):
+        found.maps = None
+    assert repr(found) == "Explanation(3 images, gradcam of 'conv2', maps (3, 5, 5))"
+    assert len(found) == 3
+    assert found.warped_heatmaps is None
+    assert found.coverage is None
+    assert found.maps.dtype == found.heatmaps.dtype == np.float32
+
+
+def test_an_explainer_does_not_grow():
+    model, _, _ = nested(2)
+    explain = gradcam.Explainer(model)
+    x = images(32)
+    for _ in range(5):
+        explain(x)
+    gc.collect()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(63):  # 2,000 images
+        explain(x)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kilobytes
+
+
+def test_targets_that_are_new_functions_every_time_do_not_pile_up():
+    explain = gradcam.Explainer(cnn())
+    for number in range(20):
+        explain(images(1), lambda scores, number=number: scores[:, number % 4])
+    assert len(explain._programs) == 16

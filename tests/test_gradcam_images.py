@@ -1,0 +1,113 @@
+"""Pictures: read, coloured, laid over each other, saved."""
+
+import cv2
+import numpy as np
+import pytest
+
+import gradcam
+from gradcam import images as pictures
+from tests.gradcam_models import cnn, images
+
+
+def explanation(**options):
+    return gradcam.explain(cnn(), images(), **options)
+
+
+def test_read_images_is_rgb_in_0_to_255(tmp_path):
+    red = np.zeros((4, 6, 3), np.uint8)
+    red[..., 2] = 255  # OpenCV writes BGR
+    cv2.imwrite(str(tmp_path / "red.png"), red)
+    found = gradcam.read_images(tmp_path / "red.png", 3)
+    assert found.shape == (1, 3, 3, 3)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found[0, 0, 0], [255, 0, 0])
+
+
+def test_read_images_takes_grey_alpha_16_bit_and_odd_names(tmp_path):
+    grey = np.full((4, 4), 100, np.uint8)
+    alpha = np.dstack([np.full((4, 4, 3), 50, np.uint8), np.full((4, 4), 255, np.uint8)])
+    deep = np.full((4, 4, 3), 65535, np.uint16)
+    for name, picture in (("grey ü.png", grey), ("alpha.png", alpha), ("deep.png", deep)):
+        (tmp_path / name).write_bytes(cv2.imencode(".png", picture)[1])
+    names = [tmp_path / name for name in ("grey ü.png", "alpha.png", "deep.png")]
+    found = gradcam.read_images(names, (2, 4))
+    assert found.shape == (3, 2, 4, 3)
+    np.testing.assert_array_equal(found[:, 0, 0], [[100] * 3, [50] * 3, [255] * 3])
+
+
+def test_an_overlay_mixes_image_and_heatmap():
+    found = explanation(relu=False)
+    base = np.full((3, 16, 16, 3), 0.5, np.float32)
+    assert found.overlay(base).shape == (3, 16, 16, 3)
+    assert found.overlay(base).dtype == np.uint8
+    np.testing.assert_array_equal(found.overlay(base, alpha=0), 128)
+    coloured = pictures.colour(found.heatmaps, "turbo")
+    np.testing.assert_array_equal(found.overlay(base, alpha=1), coloured)
+    half = found.overlay(base, alpha=0.5).astype(int)
+    np.testing.assert_allclose(half, 64 + coloured / 2, atol=1)
+
+
+def test_turbo_is_blue_at_zero_and_red_at_one():
+    low, high = pictures.colour(np.array([[0.0, 0.99]]), "turbo")[0]
+    assert low[2] > low[0]
+    assert high[0] > high[2]
+
+
+def test_with_a_negative_side_zero_is_the_middle_colour():
+    found = pictures.colour(np.array([[-1.0, 0.0, 1.0]]), "turbo")
+    plain = pictures.colour(np.array([[0.0, 0.5, 1.0]]), "turbo")
+    np.testing.assert_array_equal(found, plain)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (np.full((1, 2, 2, 3), 0.5), 128),
+        (np.full((1, 2, 2, 3), 200.0), 200),
+        (np.full((1, 2, 2), 7, np.uint8), 7),
+        (np.full((1, 2, 2, 1), 1, np.int64), 1),
+        (np.full((2, 2, 3), 9, np.uint8), 9),
+        (np.full((1, 3, 2, 2), 5, np.uint8), 5),
+    ],
+)
+def test_images_of_any_kind_are_shown(given, shown):
+    base = pictures.overlay(given, np.zeros((1, 2, 2), np.float32), 0.0, "turbo")
+    np.testing.assert_array_equal(base, shown)
+
+
+def test_images_on_another_scale_are_stretched():
+    given = np.array([[[[-1.0] * 3, [0.0] * 3], [[1.0] * 3, [1.0] * 3]]])
+    base = pictures.overlay(given, np.zeros((1, 2, 2), np.float32), 0.0, "turbo")
+    np.testing.assert_array_equal(base[0, ..., 0], [[0, 128], [255, 255]])
+
+
+def test_with_top_k_every_class_has_its_overlay():
+    found = explanation(top_k=2)
+    assert found.overlay(np.zeros((3, 16, 16, 3))).shape == (3, 2, 16, 16, 3)
+
+
+def test_save_writes_heatmaps_and_raw_maps(tmp_path):
+    found = explanation(top_k=2, class_names=["ant/bee", "cat", "dog", "eel"])
+    written = found.save(tmp_path / "out")
+    assert len(written) == 12
+    assert all(path.parent == tmp_path / "out" for path in written)
+    first = [path for path in written if path.name.startswith("0000.gradcam.conv2.")]
+    assert {path.name.split(".", 4)[-1] for path in first} <= {"heatmap.png", "map.npy"} | {
+        "png",
+        "npy",
+    }
+    arrays = [path for path in written if path.suffix == ".npy"]
+    np.testing.assert_array_equal(np.load(arrays[0]), found.maps[0, 0])
+    picture = cv2.imread(str(written[0]))[..., ::-1]
+    np.testing.assert_array_equal(picture, pictures.colour(found.heatmaps[0, 0], "turbo"))
+
+
+def test_a_notebook_shows_heatmaps_targets_and_warnings():
+    found = gradcam.explain(
+        cnn(), images(), "<b>", class_names=["<b>", "b", "c", "d"], method="eigencam"
+    )
+    text = found._repr_html_()
+    assert text.count("data:image/png;base64,") == 3
+    assert "&lt;b&gt;: " in text
+    assert "<b>" not in text
+    assert "does not look at the target" in text
