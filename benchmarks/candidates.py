@@ -102,11 +102,11 @@ def tensorflow_call(sampler: Sampler, given: Arrays, quantity: str, *, graph: bo
     return lambda: function(images, grid, upstream)
 
 
-def torch_call(given: Arrays, quantity: str) -> Call:
+def torch_call(given: Arrays, quantity: str, threads: int | None = None) -> Call:
     """The same by torch, which wants the channels before the height."""
     import torch  # noqa: PLC0415
 
-    torch.set_num_threads(report.cores())
+    torch.set_num_threads(threads or report.cores())
     images, upstream = (
         torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
         for array in (given.images, given.upstream)

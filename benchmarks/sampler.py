@@ -5,10 +5,12 @@ import importlib.util
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 import keras_stn
 from benchmarks import memory, report
@@ -135,28 +137,44 @@ def _check(name: str, results: Sequence[Any], expected: Sequence[Any]) -> None:
             raise RuntimeError(f"{name} does not compute what four gathers do.")
 
 
-def measure_memory(shape: Shape) -> dict[str, list[float]]:
-    """Peak memory for each quantity in arrays of the output's size, less inputs and results."""
-    command = [sys.executable, "-m", "benchmarks.sampler", json.dumps([shape.images, shape.size])]
+def measure_alone(shape: Shape, pairs: int = PAIRS) -> dict[str, dict[str, list[float]]]:
+    """What is measured in a process of its own, by what and by candidate, for each quantity.
+
+    "memory": the peak in arrays of the output's size, less inputs and results. "processor": seconds of
+    processor time on one thread, which other work on the machine disturbs little.
+    """
+    given = json.dumps([shape.images, shape.size, pairs])
+    command = [sys.executable, "-m", "benchmarks.sampler", given]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _memory_here(images: Sequence[int], size: tuple[int, int]) -> dict[str, list[float]]:
+def _alone(images: Sequence[int], size: tuple[int, int], pairs: int) -> dict[str, Any]:
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    makers = {"graph": functools.partial(tensorflow_call, keras_stn.sample, graph=True)}
+    if HAS_TORCH:
+        makers["torch"] = functools.partial(torch_call, threads=1)
+    extra = {n: _memory(make, images, size) for n, make in makers.items() if memory.MEASURABLE}
+    processor: dict[str, list[float]] = {name: [] for name in makers}
+    for quantity in QUANTITIES:
+        calls = {name: make(arrays(images, size), quantity) for name, make in makers.items()}
+        for name, seconds in paired(calls, pairs, time.process_time).items():
+            processor[name].append(float(np.median(seconds)))
+    return {"memory": extra, "processor": processor}
+
+
+def _memory(
+    make: Callable[[Arrays, str], Call], images: Sequence[int], size: tuple[int, int]
+) -> list[float]:
     one = 4 * size[0] * size[1] * images[3]
     small, large = (
         arrays((batch, *images[1:]), size) for batch in (1, max(1, _MEMORY_OUTPUT // one))
     )
     output, grid = large.upstream.nbytes, large.grid.nbytes
     results = [output, output + grid, output + grid + large.images.nbytes]
-
-    def extra(make: Callable[[Arrays, str], Call]) -> list[float]:
-        calls = ([make(given, quantity) for quantity in QUANTITIES] for given in (small, large))
-        peaks = memory.peaks(*calls)
-        return [(peak - own) / output for peak, own in zip(peaks, results, strict=True)]
-
-    found = {"graph": extra(functools.partial(tensorflow_call, keras_stn.sample, graph=True))}
-    return {**found, "torch": extra(torch_call)} if HAS_TORCH else found
+    calls = ([make(given, quantity) for quantity in QUANTITIES] for given in (small, large))
+    return [(p - own) / output for p, own in zip(memory.peaks(*calls), results, strict=True)]
 
 
 def _milliseconds(value: float | None) -> str:
@@ -187,16 +205,33 @@ def _times(shapes: Sequence[Shape], quantity: str, pairs: int, *, markdown: bool
     return report.table(QUANTITIES[quantity], header, rows, markdown=markdown)
 
 
-def _memory(shapes: Sequence[Shape], *, markdown: bool) -> str:
+def _processor_table(shapes: Sequence[Shape], found: Sequence[Any], *, markdown: bool) -> str:
     rows = []
-    for shape in shapes:
-        extra = measure_memory(shape)
-        torch = extra.get("torch", [None] * len(QUANTITIES))
-        row = ["x".join(map(str, ("*", *shape.images[1:])))]
-        for ours, theirs in zip(extra["graph"], torch, strict=True):
-            row.append(f"{ours:.1f}{'!' if ours > MEMORY_BAR else ''}")
+    for shape, alone in zip(shapes, found, strict=True):
+        row = [str(shape)]
+        for i, quantity in enumerate(QUANTITIES):
+            seconds = {name: values[i] for name, values in alone["processor"].items()}
+            cell = _milliseconds(1e3 * seconds["graph"])
+            if "torch" in seconds:
+                cell += f" ({seconds['graph'] / seconds['torch']:.2f})"
+            torch = _milliseconds(1e3 * seconds["torch"] if "torch" in seconds else None)
+            row += [torch, cell, str(shape.bars.get(quantity, "-"))]
+        rows.append(row)
+    header = ["shape", *("torch", "forward", "bar"), *("torch", "grid", "bar")]
+    title = "Processor time on one thread, in graph: little disturbed by other work"
+    return report.table(title, [*header, "torch", "all", "bar"], rows, markdown=markdown)
+
+
+def _memory_table(shapes: Sequence[Shape], found: Sequence[Any], *, markdown: bool) -> str:
+    rows = []
+    for shape, alone in zip(shapes, found, strict=True):
+        bar = MEMORY_BAR if shape.images[3] >= 3 else None
+        torch = alone["memory"].get("torch", [None] * len(QUANTITIES))
+        row = ["x".join(map(str, ("N", *shape.images[1:])))]
+        for ours, theirs in zip(alone["memory"]["graph"], torch, strict=True):
+            row.append(f"{abs(ours):.1f}{'!' if bar and ours > bar else ''}")
             row.append("-" if theirs is None else f"{abs(theirs):.1f}")
-        rows.append([*row, str(MEMORY_BAR)])
+        rows.append([*row, str(bar or "-")])
     header = ["shape", "forward", "torch", "grid", "torch", "all", "torch", "bar"]
     title = "Peak memory in graph, in arrays of the output's size, above inputs and results"
     return report.table(title, header, rows, markdown=markdown)
@@ -223,11 +258,12 @@ def main(shapes: Sequence[Shape] = SHAPES, pairs: int = PAIRS, *, markdown: bool
         print("\ntorch is not installed: no ratios. `make bench` installs it.")
     for quantity in QUANTITIES:
         print("\n" + _times(shapes, quantity, pairs, markdown=markdown), flush=True)
+    found = [measure_alone(shape, pairs) for shape in shapes]
+    print("\n" + _processor_table(shapes, found, markdown=markdown))
     if memory.MEASURABLE:
-        many = [shape for shape in shapes if shape.images[3] >= 3]
-        print("\n" + _memory(many, markdown=markdown))
+        print("\n" + _memory_table(shapes, found, markdown=markdown))
 
 
 if __name__ == "__main__":
-    # The process of its own that `measure_memory` starts.
-    print(json.dumps(_memory_here(*json.loads(sys.argv[1]))))
+    # The process of its own that `measure_alone` starts.
+    print(json.dumps(_alone(*json.loads(sys.argv[1]))))

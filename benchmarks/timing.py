@@ -15,7 +15,12 @@ _BLOCK = 0.004
 """Seconds. Shorter calls are timed several at once."""
 
 
-def paired(calls: Mapping[str, Call], pairs: int) -> dict[str, np.ndarray]:
+Clock = Callable[[], float]
+
+
+def paired(
+    calls: Mapping[str, Call], pairs: int, clock: Clock = time.perf_counter
+) -> dict[str, np.ndarray]:
     """Times each call once in every round, so that a slow moment of the machine meets all of them.
 
     Returns:
@@ -25,7 +30,7 @@ def paired(calls: Mapping[str, Call], pairs: int) -> dict[str, np.ndarray]:
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(pairs):
         for name, call in calls.items():
-            times[name].append(_seconds(call, repeats[name]))
+            times[name].append(_seconds(call, repeats[name], clock))
     return {name: np.array(values) for name, values in times.items()}
 
 
@@ -38,14 +43,14 @@ def _repeats(call: Call) -> int:
 
 def once(call: Call) -> float:
     """Seconds of one call, for what takes too long to be timed often."""
-    return _seconds(call, 1, wake=False)
+    return _seconds(call, 1, time.perf_counter, wake=False)
 
 
-def _seconds(call: Call, repeats: int, *, wake: bool = True) -> float:
+def _seconds(call: Call, repeats: int, clock: Clock, *, wake: bool = True) -> float:
     time.sleep(_PAUSE)
     if wake:
         call()  # Wakes the threads and brings the arrays back into the caches.
-    start = time.perf_counter()
+    start = clock()
     for _ in range(repeats):
         call()
-    return (time.perf_counter() - start) / repeats
+    return (clock() - start) / repeats

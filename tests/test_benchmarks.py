@@ -7,7 +7,9 @@ from benchmarks.timing import paired
 
 
 def _run(monkeypatch, capsys, **options) -> str:
-    monkeypatch.setattr(sampler.memory, "MEASURABLE", False)
+    processor = {"graph": [1.0] * 3} | ({"torch": [2.0] * 3} if sampler.HAS_TORCH else {})
+    alone = {"processor": processor, "memory": {"graph": [0.0, 1.0, 9.0]}}
+    monkeypatch.setattr(sampler, "measure_alone", lambda shape, pairs: alone)
     tiny = (sampler.Shape((2, 5, 6, 3), (4, 7), {"forward": 1e-9}),)
     sampler.main(tiny, pairs=1, **options)
     return capsys.readouterr().out
@@ -17,18 +19,19 @@ def test_sampler_benchmark_runs_without_torch(monkeypatch, capsys):
     monkeypatch.setattr(sampler, "HAS_TORCH", False)
     text = _run(monkeypatch, capsys)
     assert "torch is not installed: no ratios" in text
-    assert text.count("2x5x6x3 to 4x7") == len(sampler.QUANTITIES)
+    assert text.count("2x5x6x3 to 4x7") == len(sampler.QUANTITIES) + 1
+    assert ("9.0!" in text) == sampler.memory.MEASURABLE
     assert "(" not in text.split("2x5x6x3 to 4x7")[1].splitlines()[0]
     assert max(map(len, text.splitlines())) <= 110
 
 
-def test_sampler_benchmark_marks_ratios_beyond_the_bar(monkeypatch, capsys):
+def test_ratios_beyond_the_bar_are_marked():
     pytest.importorskip("torch")
-    monkeypatch.setattr(sampler, "QUANTITIES", {"forward": "Forward"})
-    text = _run(monkeypatch, capsys, markdown=True)
+    tiny = (sampler.Shape((2, 5, 6, 3), (4, 7), {"forward": 1e-9}),)
+    text = sampler._times(tiny, "forward", 1, markdown=True)
+    assert text.startswith("**Forward**")
     row = next(line for line in text.splitlines() if line.startswith("| 2x5x6x3"))
-    assert row.count("!)") >= 2
-    assert "**Forward**" in text
+    assert row.count("!)") + row.count("!~)") >= 2
 
 
 def test_a_candidate_that_computes_something_else_is_refused():
