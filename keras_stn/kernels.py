@@ -16,8 +16,8 @@ from keras_stn.interpolation import Axis, Options, locate
 _UNROLLED_READS = 32
 """Up to so many reads a pixel, `slope` sums over channels in straight-line code; beyond, in a loop."""
 
-_PACKED_CHANNELS = 16
-"""Up to so many channels, `spread` adds all taps of a position in one row of a packed image."""
+_PACKED_CHANNELS = 4
+"""Up to so many channels, `spread` adds neighbouring taps of a position in one row of a packed image."""
 
 
 class _Points:
@@ -128,28 +128,42 @@ def spread(images: Tensor, grid: Tensor, values: Tensor, options: Options) -> Te
     points = _Points(images, grid, options, snap=options.order == (0, 0))
     values = tf.cast(values, grid.dtype)
     channels = images.shape[3]
-    packed = options.interpolation == "bilinear" and (channels or 0) <= _PACKED_CHANNELS
+    packed = (
+        options.interpolation == "bilinear"
+        and (channels or _PACKED_CHANNELS + 1) <= _PACKED_CHANNELS
+    )
     add = _spread_packed if packed else _spread_rows
     return tf.cast(add(points, values, options), images.dtype)
 
 
 def _spread_packed(points: _Points, values: Tensor, options: Options) -> Tensor:
-    """Adds the four taps of each point as one row, then puts the four shifted images together."""
-    x, y = points.x.expanded(), points.y.expanded()
-    x_weight = x.weight([0, 1, 0, 1], options.order[0]) * points.finite[..., None]
-    weight = x_weight * y.weight([0, 0, 1, 1], options.order[1])
+    """Adds the neighbouring taps of each point as one row, then puts the shifted images together.
+
+    All four taps at once are fastest for one or two channels; for more, the two lines one after the other
+    are, and take half the memory.
+    """
     batch, height, width, channels = tf.unstack(points.shape)
-    updates = tf.reshape(values[..., None, :] * weight[..., None], [-1, 4 * channels])
     # A negative row is dropped: where nothing was read, zero times a NaN would still be NaN.
-    rows = tf.where(points.reach(options) == 0.0, -1, points.row(points.x.start, points.y.start))
-    packed = tf.math.unsorted_segment_sum(updates, tf.reshape(rows, [-1]), batch * height * width)
-    packed = tf.reshape(packed, [batch, height, width, 4, channels])
-
-    def shifted(tap: int, down: int, right: int) -> Tensor:
-        part = packed[:, : height - down, : width - right, tap]
-        return tf.pad(part, [[0, 0], [down, 0], [right, 0], [0, 0]])
-
-    return packed[:, :, :, 0] + shifted(1, 0, 1) + shifted(2, 1, 0) + shifted(3, 1, 1)
+    nothing = points.reach(options) == 0.0
+    first = points.row(points.x.start, points.y.start)
+    x, y = points.x.expanded(), points.y.expanded()
+    lines = [[0, 1]] if values.shape[-1] <= 2 else [[0], [1]]
+    total: Tensor = 0.0
+    for line in lines:
+        taps = [(down, right) for down in line for right in (0, 1)]
+        weight = x.weight([right for _, right in taps], options.order[0]) * points.finite[..., None]
+        weight *= y.weight([down for down, _ in taps], options.order[1])
+        updates = tf.reshape(values[..., None, :] * weight[..., None], [-1, len(taps) * channels])
+        rows = tf.where(nothing, -1, first + line[0] * width)
+        packed = tf.math.unsorted_segment_sum(
+            updates, tf.reshape(rows, [-1]), batch * height * width
+        )
+        packed = tf.reshape(packed, [batch, height, width, len(taps), channels])
+        for index, (down, right) in enumerate(taps):
+            below = down - line[0]
+            part = packed[:, : height - below, : width - right, index]
+            total += tf.pad(part, [[0, 0], [below, 0], [right, 0], [0, 0]])
+    return total
 
 
 def _spread_rows(points: _Points, values: Tensor, options: Options) -> Tensor:
