@@ -154,7 +154,8 @@ def _spread_packed(points: _Points, values: Tensor, options: Options) -> Tensor:
         weight = x.weight([right for _, right in taps], options.order[0]) * points.finite[..., None]
         weight *= y.weight([down for down, _ in taps], options.order[1])
         updates = tf.reshape(values[..., None, :] * weight[..., None], [-1, len(taps) * channels])
-        rows = tf.where(nothing, -1, first + line[0] * width)
+        # In an image of one line the second weighs nothing, but its row must exist.
+        rows = tf.where(nothing, -1, first + tf.minimum(line[0], height - 1) * width)
         packed = tf.math.unsorted_segment_sum(
             updates, tf.reshape(rows, [-1]), batch * height * width
         )
