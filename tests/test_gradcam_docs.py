@@ -38,7 +38,7 @@ def test_files_are_short_and_import_what_they_may(path):
     assert "keras_stn" not in roots
     assert "cv2" not in roots or path.name == "images.py"
     text = path.read_text()
-    assert len(text.splitlines()) <= 320
+    assert len(text.splitlines()) <= 330
     assert "except Exception" not in text
     tree = ast.parse(text)
     for node in ast.walk(tree):

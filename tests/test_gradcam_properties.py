@@ -62,7 +62,7 @@ class Builder:
 
 
 # Not shrunk: every example builds and traces several models.
-@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(
     steps=st.lists(st.sampled_from(STEPS), max_size=4),
     ending=st.sampled_from(["flatten", "pool"]),
