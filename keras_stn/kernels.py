@@ -143,27 +143,29 @@ def _spread_packed(points: _Points, values: Tensor, options: Options) -> Tensor:
     are, and take half the memory.
     """
     batch, height, width, channels = tf.unstack(points.shape)
-    # A negative row is dropped: where nothing was read, zero times a NaN would still be NaN.
     nothing = points.reach(options) == 0.0
     first = points.row(points.x.start, points.y.start)
     x, y = points.x.expanded(), points.y.expanded()
     lines = [[0, 1]] if values.shape[-1] <= 2 else [[0], [1]]
-    total: Tensor = 0.0
+    # One row more than there are pixels, for what is read nowhere: zero times a NaN would still be NaN.
+    pixels = batch * height * width
+    width_in_taps = 2 * len(lines[0])
+    packed = tf.zeros([pixels + 1, width_in_taps * channels], values.dtype)
     for line in lines:
-        taps = [(down, right) for down in line for right in (0, 1)]
-        weight = x.weight([right for _, right in taps], options.order[0]) * points.finite[..., None]
-        weight *= y.weight([down for down, _ in taps], options.order[1])
-        updates = tf.reshape(values[..., None, :] * weight[..., None], [-1, len(taps) * channels])
-        # In an image of one line the second weighs nothing, but its row must exist.
-        rows = tf.where(nothing, -1, first + tf.minimum(line[0], height - 1) * width)
-        packed = tf.math.unsorted_segment_sum(
-            updates, tf.reshape(rows, [-1]), batch * height * width
+        weight = x.weight([0, 1] * len(line), options.order[0]) * points.finite[..., None]
+        weight *= y.weight(np.repeat(line, 2), options.order[1])
+        updates = tf.reshape(
+            values[..., None, :] * weight[..., None], [-1, width_in_taps * channels]
         )
-        packed = tf.reshape(packed, [batch, height, width, len(taps), channels])
-        for index, (down, right) in enumerate(taps):
-            below = down - line[0]
-            part = packed[:, : height - below, : width - right, index]
-            total += tf.pad(part, [[0, 0], [below, 0], [right, 0], [0, 0]])
+        # In an image of one line the second weighs nothing, but its row must exist.
+        rows = tf.where(nothing, pixels, first + tf.minimum(line[0], height - 1) * width)
+        packed = tf.tensor_scatter_nd_add(packed, tf.reshape(rows, [-1, 1]), updates)
+    packed = tf.reshape(packed[:pixels], [batch, height, width, width_in_taps, channels])
+    total: Tensor = 0.0
+    for tap in range(width_in_taps):
+        down, right = divmod(tap, 2)
+        part = packed[:, : height - down, : width - right, tap]
+        total += tf.pad(part, [[0, 0], [down, 0], [right, 0], [0, 0]])
     return total
 
 
