@@ -162,12 +162,13 @@ class Recorder:
             if threading.get_ident() != self._thread:
                 return original(*args, **kwargs)
             entry = self._enter(operation)
+            returned = False
             try:
                 result = plain(*args, **kwargs)
-            except BaseException:
-                self.failed = self.failed or entry
-                raise
+                returned = True
             finally:
+                if not returned:
+                    self.failed = self.failed or entry
                 self._stack.pop()
                 entry.last_op = self._size()
             self._leave(entry, result)

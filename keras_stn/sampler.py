@@ -179,19 +179,37 @@ def _run(kernel: Callable[..., Tensor], *arrays: Tensor, options: Options) -> Te
     """Runs one of the three kernels, under XLA unless it would have to compile for every size."""
     # The custom gradients speak for the kernels. A tape that recorded these, too, would add the gradient
     # of what a custom gradient closes over a second time, when its own arguments are not watched.
-    arrays = tuple(tf.stop_gradient(array) for array in arrays)
-    images, grid = arrays[:2]
+    images, grid, *values = (tf.stop_gradient(array) for array in arrays)
     known = images.shape[1:].is_fully_defined() and grid.shape[1:].is_fully_defined()
-    if known and images.shape[3] is not None:
-        signature = tuple((array.dtype, array.shape[-1]) for array in arrays)
-        result = _compiled(kernel, options, signature)(*arrays)
+    # All points of an image in one line: short lines don't vectorise well. Here, because inside XLA
+    # would move the change of shape to where it has no effect.
+    batch, height, width, _ = _sizes(grid)
+    grid_in_line, *values = (
+        tf.reshape(array, [batch, 1, height * width, _sizes(array)[3]]) for array in (grid, *values)
+    )
+    if known:
+        line = (images, grid_in_line, *values)
+        signature = tuple((array.dtype, array.shape[3]) for array in line)
+        result = _compiled(kernel, options, signature)(*line)
     else:
-        result = kernel(*arrays, options)
-    if kernel is kernels.read:
-        result.set_shape([*grid.shape[:3], images.shape[3]])
-    else:
-        result.set_shape((images if kernel is kernels.spread else grid).shape)
+        result = kernel(images, grid_in_line, *values, options)
+    if kernel is kernels.spread:
+        result.set_shape(images.shape)
+        return result
+    last = images if kernel is kernels.read else grid
+    result = tf.reshape(result, [batch, height, width, _sizes(last)[3]])
+    result.set_shape([*grid.shape[:3], last.shape[3]])
     return result
+
+
+def _sizes(array: Tensor) -> list[Tensor]:
+    """The sizes of the four axes: numbers where they are known, which spares eager calls many operations."""
+    static = array.shape.as_list()
+    if None not in static:
+        return static
+    return [
+        s if s is not None else d for s, d in zip(static, tf.unstack(tf.shape(array)), strict=True)
+    ]
 
 
 @functools.cache
