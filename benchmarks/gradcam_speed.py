@@ -17,6 +17,7 @@ import statistics
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -49,10 +50,10 @@ SLOW_ROUNDS = {1: 3, 8: 1}
 CHANNELS = 64
 
 
-def main() -> None:
-    """Print every table."""
+def main(models: Sequence[str] = ()) -> None:
+    """Print every table, of all models or of those named."""
     warnings.filterwarnings("ignore", message="The structure of `inputs`")
-    for name in sys.argv[1:] or MODELS:
+    for name in models or MODELS:
         keras.backend.clear_session()
         model = getattr(keras.applications, name)(weights=None)
         print(f"\n{name}: milliseconds, and the ratio to the compiled forward pass")
@@ -185,4 +186,4 @@ def memory() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
