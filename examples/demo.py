@@ -1,7 +1,7 @@
 """What the packages do, in a minute and one picture: `make demo`.
 
-Trains a classifier with a SpatialTransformer on digits drawn here, then writes a picture: each image, the
-frame that the transformer chose in it, and what the rest of the network gets to see.
+Trains a classifier with a SpatialTransformer on digits drawn here, then writes a picture: each image with the
+frame that the transformer chose in it, what the rest of the network gets to see, and where it looked.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import cv2
 import keras
 import numpy as np
 
+import gradcam
 from examples.add_to_your_model import make_model
 from examples.digits import make_digits
 
@@ -35,16 +36,25 @@ def with_frame(picture, grid):
     return cv2.polylines(picture.copy(), [pixels], True, FRAME_COLOUR, 2, cv2.LINE_AA)
 
 
+def looked_at(views, explanation):
+    """The heatmaps on what the network saw: behind a transformer, that is the frame they belong to."""
+    height, width = explanation.heatmaps.shape[1:]
+    grown = [cv2.resize(np.clip(view, 0, 1), (width, height)) * 255 for view in views]
+    return explanation.overlay(np.stack([np.repeat(g[..., None], 3, axis=-1) for g in grown]))
+
+
 def draw(images, labels, model):
-    """One column an image: the image, the frame in it, what is seen there, the answer."""
+    """One column an image: the frame in it, what is seen there, where the network looked, its answer."""
     transformer = model.layers[1]
     theta = transformer.theta(images)
     grids = np.asarray(transformer.grid(theta))
     seen = np.asarray(transformer.warp(images, theta))
     answers = model.predict(images, verbose=0)
+    overlays = looked_at(seen, gradcam.explain(model, images))
     size = images.shape[1] * ZOOM
     columns = []
-    for image, label, grid, view, answer in zip(images, labels, grids, seen, answers, strict=True):
+    rows = zip(images, labels, grids, seen, overlays, answers, strict=True)
+    for image, label, grid, view, overlay, answer in rows:
         framed = with_frame(enlarged(image, size), grid)
         caption = np.full((30, size, 3), 255, np.uint8)
         guess = int(answer.argmax())
@@ -52,7 +62,9 @@ def draw(images, labels, model):
         text = f"{guess}  ({answer.max():.0%})"
         cv2.putText(caption, text, (4, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, 1, cv2.LINE_AA)
         gap = np.full((MARGIN, size, 3), 255, np.uint8)
-        columns.append(np.concatenate([framed, gap, enlarged(view, size), caption]))
+        looked = cv2.resize(overlay, (size, size))
+        parts = [framed, gap, enlarged(view, size), gap, looked, caption]
+        columns.append(np.concatenate(parts))
     side = np.full((columns[0].shape[0], MARGIN, 3), 255, np.uint8)
     return np.concatenate([part for column in columns for part in (side, column)] + [side], axis=1)
 
@@ -83,8 +95,9 @@ def main(arguments=None):
     path.write_bytes(cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes())
     print(f"\nOpen {path}")
     print(
-        "Above: the images, with the frame that the transformer chose. Below: what the network sees."
+        "From above: each image with the frame that the transformer chose, what the network sees of it,"
     )
+    print("where gradcam says that it looked, and its answer.")
     return path
 
 
