@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OLDEST ?= .venv-oldest
-CORE_TESTS ?= tests/test_layers.py tests/test_saving.py tests/test_theta.py tests/test_sampler.py
+CORE_TESTS ?= $(addprefix tests/test_,$(addsuffix .py,layers saving theta sampler tap methods targets explainer))
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2

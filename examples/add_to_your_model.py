@@ -12,10 +12,10 @@ import keras_stn
 from examples.digits import make_digits
 
 
-def make_model(shape=(40, 40, 1), classes=10):
+def make_model(shape=(40, 40, 1), classes=10, transform="attention"):
     """A small classifier. The transformer is the one line that makes the difference."""
     inputs = keras.Input(shape)
-    x = keras_stn.SpatialTransformer("affine", output_size=(20, 20))(inputs)
+    x = keras_stn.SpatialTransformer(transform, output_size=(20, 20))(inputs)
     for filters in (16, 32):
         x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
         x = keras.layers.MaxPooling2D()(x)
@@ -37,7 +37,7 @@ def main(arguments=None):
     test_images, test_labels = make_digits(max(100, options.images // 4), seed=1)
     model = make_model()
     model.compile(
-        keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"]
+        keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy", metrics=["accuracy"]
     )
     model.fit(images, labels, batch_size=32, epochs=options.epochs, verbose=2)
 

@@ -82,7 +82,7 @@ def main(arguments=None):
     shown, shown_labels = make_digits(8, seed=7)
     model = make_model()
     model.compile(
-        keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"]
+        keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy", metrics=["accuracy"]
     )
     start = time.perf_counter()
     print(f"Training a network with a SpatialTransformer on {len(images)} drawn digits:")

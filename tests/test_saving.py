@@ -102,7 +102,7 @@ def test_weights_alone(model, tmp_path):
 
 
 def test_export_is_served_without_this_package(model, folder):
-    model.export(folder / "served", verbose=False)
+    model.export(folder / "served")
     in_another_process(
         """
         import sys

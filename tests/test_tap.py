@@ -376,6 +376,7 @@ def test_a_layer_in_a_loop_says_what_it_is_in_and_what_can_be_tapped(how):
     assert gradcam.explain(model, images(size=8), target=0).layer == "inside"
 
 
+@pytest.mark.skipif(not hasattr(keras, "RematScope"), reason="Keras has it since 3.9")
 def test_a_rematerialised_layer_says_so_when_its_gradient_is_hidden():
     with keras.RematScope(mode="full"):
         inner = layers.Conv2D(3, 3, padding="same", name="inner", activation="relu")
