@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_stn.interpolation import FILL_MODES, TAPS
 
@@ -45,7 +46,7 @@ def one_of(value: Any, choices: Iterable[str], argument: str, elsewhere: dict[st
 
 def interpolation(value: Any) -> str:
     """Checks the argument `interpolation`."""
-    if value in FILL_MODES and value not in TAPS:
+    if isinstance(value, str) and value in FILL_MODES and value not in TAPS:
         raise ValueError(
             f"interpolation must be one of {_listed(TAPS)}. Received: {value!r}, which is a fill mode. "
             f"Use fill_mode={value!r}: it says what lies outside the image."
@@ -55,7 +56,7 @@ def interpolation(value: Any) -> str:
 
 def fill_mode(value: Any) -> str:
     """Checks the argument `fill_mode`."""
-    if value in TAPS and value not in FILL_MODES:
+    if isinstance(value, str) and value in TAPS and value not in FILL_MODES:
         raise ValueError(
             f"fill_mode must be one of {_listed(FILL_MODES)}. Received: {value!r}, which is an "
             f"interpolation. Use interpolation={value!r}, and fill_mode for what lies outside the image."
@@ -75,18 +76,42 @@ def data_format(value: Any) -> str:
     return one_of(value, ("channels_last", "channels_first"), "data_format", {})
 
 
-def output_size(value: Any) -> tuple[int, int]:
+def number(value: Any, argument: str, *, above: float = -np.inf, least: float = -np.inf) -> float:
+    """Checks an argument that is one finite number."""
+    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if is_number and np.isfinite(value) and value > above and value >= least:
+        return float(value)
+    range_ = f" above {above:g}" if above > -np.inf else f" of at least {least:g}"
+    raise ValueError(f"{argument} must be a finite number{range_}. Received: {value!r}.")
+
+
+def output_size(value: Any, argument: str = "output_size") -> tuple[int, int]:
     """Two positive whole numbers, or one for a square."""
+    if isinstance(value, (np.ndarray, tf.TensorShape)):
+        value = value.tolist() if isinstance(value, np.ndarray) else value.as_list()
     sizes = value if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
     whole = all(
         isinstance(s, (int, np.integer)) and not isinstance(s, bool) and s > 0 for s in sizes
     )
     if not whole or len(sizes) != 2:
         raise ValueError(
-            "output_size must be two positive whole numbers, (height, width), or one for a square. "
+            f"{argument} must be two positive whole numbers, (height, width), or one for a square. "
             f"Received: {value!r}."
         )
     return int(sizes[0]), int(sizes[1])
+
+
+def plain_size(value: Any) -> Any:
+    """An output size as JSON can hold it: what was given, with NumPy's numbers as Python's."""
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, np.integer):
+        return int(value)
+    return (
+        type(value)(output_size(value))
+        if isinstance(value, (list, tuple))
+        else list(output_size(value))
+    )
 
 
 def localization(value: Any) -> None:
@@ -106,6 +131,11 @@ def images_shape(shape: Shape | None, name: str = "images") -> None:
     """Checks that images have a batch axis and channels."""
     if shape is None:
         raise ValueError(f"{name} must have four axes, and their number is unknown. Use set_shape.")
+    if isinstance(shape, dict) or not all(size is None or isinstance(size, int) for size in shape):
+        raise ValueError(
+            f"{name} must be one tensor. Received several, of the shapes {shape}. "
+            "For [images, grid] there is keras_stn.GridSampler."
+        )
     if len(shape) == 4:
         return
     if len(shape) == 3:

@@ -76,11 +76,11 @@ class MatrixTransform(Transform):
 
 def apply_matrix(matrix: Tensor, points: Tensor) -> Tensor:
     """`(batch, 3, 3)` matrices without projection, applied to `(h, w, 2)` points."""
-    linear, offset = matrix[:, :2, :2], matrix[:, :2, 2]
-    x, y = points[..., :1], points[..., 1:]
+    # reshape and expand_dims, not None in an index: TFLite can't convert that where sizes are unknown.
     first, second, offset = (
-        v[:, None, None, :] for v in (linear[:, :, 0], linear[:, :, 1], offset)
+        tf.reshape(matrix[:, :2, column], [-1, 1, 1, 2]) for column in range(3)
     )
+    x, y = (tf.expand_dims(points[..., axis], -1) for axis in (0, 1))
     return first * x + second * y + offset
 
 
@@ -94,9 +94,9 @@ def identity_vector(*values: float) -> np.ndarray[Any, np.dtype[np.float32]]:
 def project(matrix: Tensor, points: Tensor, behind: Tensor) -> Tensor:
     """`(batch, 3, 3)` matrices applied to `(h, w, 2)` points; `behind` where the camera doesn't look."""
     numerator = apply_matrix(matrix, points)
-    slant = matrix[:, 2, :, None, None]
+    slant = tf.reshape(matrix[:, 2], [-1, 3, 1, 1])
     denominator = slant[:, 0] * points[..., 0] + slant[:, 1] * points[..., 1] + slant[:, 2]
-    denominator = denominator[..., None]
+    denominator = tf.expand_dims(denominator, -1)
     visible = denominator > 1e-6
     # Twice `where`: a gradient through the branch not taken would be 0 * inf.
     return tf.where(visible, numerator / tf.where(visible, denominator, 1.0), behind)
@@ -117,4 +117,4 @@ def inverse_matrix(matrix: Tensor) -> Tensor:
     """The inverse of `(batch, 3, 3)` matrices; not finite where there is none."""
     adjugated = adjugate(matrix)
     determinant = tf.reduce_sum(adjugated[:, 0, :] * matrix[:, :, 0], axis=-1)
-    return adjugated / determinant[:, None, None]
+    return adjugated / tf.reshape(determinant, [-1, 1, 1])

@@ -96,7 +96,7 @@ class GridGenerator(keras.layers.Layer):
         return {
             **super().get_config(),
             "transform": transforms.serialize(self.transform),
-            "output_size": self.output_size,
+            "output_size": checks.plain_size(self.output_size),
             "align_corners": self.align_corners,
         }
 

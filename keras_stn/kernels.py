@@ -34,7 +34,7 @@ class _Points:
         self.finite = tf.cast(finite, grid.dtype)
         self.x = locate(tf.where(finite, x, 0.0), self.width, options, snap=snap)
         self.y = locate(tf.where(finite, y, 0.0), height, options, snap=snap)
-        self.first_row = tf.range(self.shape[0])[:, None, None] * (height * self.width)
+        self.first_row = tf.reshape(tf.range(self.shape[0]), [-1, 1, 1]) * (height * self.width)
 
     def row(self, x_index: Tensor, y_index: Tensor) -> Tensor:
         """The row of a pixel in the flat table of all pixels of the batch."""
@@ -78,7 +78,7 @@ def _blend(
     total: Tensor = 0.0
     for y_index, y_weight in y_taps:
         for x_index, x_weight in x_taps:
-            weight = (x_weight * y_weight)[..., None]
+            weight = tf.expand_dims(x_weight * y_weight, -1)
             pixels = tf.cast(tf.gather(table, points.row(x_index, y_index)), weight.dtype)
             total += weight * (pixels - base if base else pixels)
     return total
@@ -91,7 +91,7 @@ def _unread(total: Tensor, reach: Tensor, fallback: float) -> Tensor:
     the whole sum, which doubles its time.
     """
     replacement = tf.where(reach == 0.0, tf.cast(fallback, total.dtype), np.nan)
-    return tf.where(tf.math.is_nan(total), replacement[..., None], total)
+    return tf.where(tf.math.is_nan(total), tf.expand_dims(replacement, -1), total)
 
 
 def _base(options: Options) -> float:
@@ -119,7 +119,7 @@ def read(images: Tensor, grid: Tensor, options: Options) -> Tensor:
     total = _blend(points, table, x_taps, y_taps, 0.0 if is_value else base)
     if is_value and base:
         covered = tf.add_n([w for _, w in x_taps]) * tf.add_n([w for _, w in y_taps])
-        total += (1.0 - covered)[..., None] * base
+        total += tf.expand_dims(1.0 - covered, -1) * base
     return tf.cast(_unread(total, reach, base if is_value else 0.0), images.dtype)
 
 

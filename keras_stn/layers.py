@@ -146,7 +146,7 @@ class SpatialTransformer(Sampling):
         theta = tf.convert_to_tensor(theta)
         self._check_theta(theta, None)
         theta = tf.cast(theta, precise(theta.dtype.name))
-        points = base_grid(*checks.output_size(size), self.align_corners, theta.dtype)
+        points = base_grid(*checks.output_size(size, "size"), self.align_corners, theta.dtype)
         return inverse_points(self.transform, theta, points)
 
     def compute_output_shape(self, input_shape: checks.Shape) -> tuple[int | None, ...]:
@@ -170,7 +170,7 @@ class SpatialTransformer(Sampling):
             "localization": None
             if network is None
             else keras.saving.serialize_keras_object(network),
-            "output_size": self.output_size,
+            "output_size": checks.plain_size(self.output_size),
         }
 
     @classmethod

@@ -52,20 +52,9 @@ class ThetaRegression(keras.layers.Layer):
     ) -> None:
         super().__init__(autocast=False, **kwargs)
         self.transform = transforms.get(transform)
-        self.step_size = step_size
-        self.limit = limit
-        self.penalty = penalty
-        if not step_size > 0:
-            raise ValueError(f"step_size must be above 0. Received: {step_size}.")
-        if penalty < 0:
-            raise ValueError(f"penalty must not be negative. Received: {penalty}.")
-        if limit is not None:
-            limits = np.asarray(limit, np.float64)
-            if limits.shape not in ((), (self.transform.num_params,)) or not (limits > 0).all():
-                raise ValueError(
-                    "limit must be one number above 0, or one for each of the "
-                    f"{self.transform.num_params} parameters. Received: {limit}."
-                )
+        self.step_size = checks.number(step_size, "step_size", above=0.0)
+        self.penalty = checks.number(penalty, "penalty", least=0.0)
+        self.limit = _checked_limit(limit, self.transform.num_params)
 
     def build(self, input_shape: checks.Shape) -> None:
         """Creates kernel and bias, all zero."""
@@ -115,3 +104,22 @@ class ThetaRegression(keras.layers.Layer):
             "limit": self.limit,
             "penalty": self.penalty,
         }
+
+
+def _checked_limit(limit: Any, num_params: int) -> Any:
+    if limit is None:
+        return None
+    numbers = limit.tolist() if isinstance(limit, (np.ndarray, np.number)) else limit
+    several = isinstance(numbers, (list, tuple))
+    try:
+        checked = [
+            checks.number(n, "limit", above=0.0) for n in (numbers if several else [numbers])
+        ]
+    except ValueError:
+        checked = []
+    if len(checked) != (num_params if several else 1):
+        raise ValueError(
+            f"limit must be one finite number above 0, or one for each of the {num_params} parameters. "
+            f"Received: {limit!r}."
+        )
+    return type(numbers)(checked) if several else checked[0]

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_stn import checks
@@ -242,16 +243,30 @@ def get(identifier: str | dict[str, Any] | Transform) -> Transform:
     """
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)
-    if isinstance(identifier, Transform):
-        return identifier
+    if isinstance(identifier, type):
+        raise ValueError(
+            "transform must be a family's name or an instance of its class. Received the class itself. "
+            f"Write {identifier.__name__}()."
+        )
     if all(hasattr(identifier, name) for name in ("num_params", "identity", "grid")):
-        return identifier  # type: ignore[return-value]  # a family needs the attributes, not the base class
+        return _checked(identifier)
     elsewhere = {
         "thin_plate_spline": "tps",
         "homography": "projective",
         "perspective": "projective",
     }
     return _default(checks.one_of(identifier, FAMILIES, "transform", elsewhere))
+
+
+def _checked(family: Any) -> Transform:
+    """A family needs the attributes of `Transform`, not the base class."""
+    shape = np.shape(family.identity)
+    if shape != (family.num_params,):
+        raise ValueError(
+            f"A family needs an identity of num_params numbers. Received: {type(family).__name__} "
+            f"with num_params = {family.num_params} and an identity of shape {shape}."
+        )
+    return family
 
 
 @functools.cache

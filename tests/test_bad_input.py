@@ -21,6 +21,10 @@ class ReturnsAList(keras.layers.Layer):
         return [keras.ops.mean(images, axis=(1, 2))] * 2
 
 
+class ShortIdentity(keras_stn.transforms.Translation):
+    num_params = 3
+
+
 def build(localization, family="affine"):
     inputs = keras.Input((20, 20, 3))
     return keras_stn.SpatialTransformer(family, localization)(inputs)
@@ -142,6 +146,26 @@ CASES = {
     "family that is no word": (
         lambda: keras_stn.SpatialTransformer(6),
         "transform must be one of 'translation', 'scale'",
+    ),
+    "family by its class": (
+        lambda: keras_stn.SpatialTransformer(keras_stn.transforms.Affine),
+        "Received the class itself. Write Affine().",
+    ),
+    "family with an identity of another length": (
+        lambda: keras_stn.SpatialTransformer(ShortIdentity()),
+        "Received: ShortIdentity with num_params = 3 and an identity of shape (2,).",
+    ),
+    "images and grid for the transformer": (
+        lambda: keras_stn.SpatialTransformer()([IMAGES, IMAGES]),
+        "images must be one tensor. Received several",
+    ),
+    "a list for a fill mode": (
+        lambda: keras_stn.GridSampler(fill_mode=["constant"]),
+        "fill_mode must be one of 'constant', 'nearest', 'reflect'. Received: ['constant'].",
+    ),
+    "no size for the way back": (
+        lambda: keras_stn.SpatialTransformer().inverse_grid(np.zeros((1, 6), "float32"), None),
+        "size must be two positive whole numbers, (height, width), or one for a square. Received: None.",
     ),
     "unknown interpolation": (
         lambda: keras_stn.SpatialTransformer(interpolation="bilinaer"),

@@ -93,6 +93,13 @@ def test_get_config_returns_what_was_given():
     assert (again.transform.rows, again.transform.cols) == (3, 5)
 
 
+@pytest.mark.parametrize("size", [np.int64(4), np.array([4, 5]), [4, 5], (4, 5)])
+def test_sizes_of_numpy_are_saved_as_numbers(size):
+    config = keras_stn.GridGenerator(output_size=size).get_config()
+    assert config["output_size"] in (4, [4, 5], (4, 5))
+    assert "int64" not in repr(config["output_size"])
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("align_corners", [True, False])
 def test_starts_at_the_identity(family, align_corners):

@@ -141,6 +141,15 @@ def test_tflite(family):
 
 
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+def test_tflite_of_images_of_any_size():
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, keras_stn.SpatialTransformer("affine")(inputs))
+    model.set_weights([w + 0.02 * RANDOM.standard_normal(w.shape) for w in model.get_weights()])
+    expected = model.predict(IMAGES, verbose=0)
+    np.testing.assert_allclose(tflite_outputs(model, IMAGES), expected, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
 @pytest.mark.parametrize("fill_mode", ["constant", "nearest", "reflect"])
 def test_tflite_of_the_sampler(interpolation, fill_mode):

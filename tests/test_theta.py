@@ -110,10 +110,15 @@ def test_computes_in_float32_under_half_precision():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"step_size": 0.0}, "step_size must be above 0. Received: 0.0"),
-        ({"penalty": -1.0}, "penalty must not be negative. Received: -1.0"),
-        ({"limit": -0.5}, "limit must be one number above 0, or one for each of the 6"),
+        ({"step_size": 0.0}, "step_size must be a finite number above 0. Received: 0.0"),
+        ({"step_size": "a"}, "step_size must be a finite number above 0. Received: 'a'"),
+        ({"step_size": np.inf}, "step_size must be a finite number above 0. Received: inf"),
+        ({"penalty": -1.0}, "penalty must be a finite number of at least 0. Received: -1.0"),
+        ({"penalty": np.nan}, "penalty must be a finite number of at least 0. Received: nan"),
+        ({"limit": -0.5}, "limit must be one finite number above 0, or one for each of the 6"),
         ({"limit": [1.0, 2.0]}, "one for each of the 6 parameters. Received: \\[1.0, 2.0\\]"),
+        ({"limit": [1.0] * 5 + [np.inf]}, "limit must be one finite number above 0"),
+        ({"limit": "x"}, "limit must be one finite number above 0"),
     ],
 )
 def test_bad_options(arguments, words):
