@@ -102,6 +102,9 @@ class Source(Protocol):
     def built_shape(self) -> tuple[int | None, ...] | None:
         """The shape of the only input of a source without specs, where it is known."""
 
+    def built_count(self) -> int | None:
+        """The length of the list of inputs of a source without specs; None where it takes none."""
+
     def record(self, inputs: list[tf.Tensor], structure: Any) -> Recording:
         """Run the model on tensors of the graph that is being traced."""
 
@@ -140,6 +143,13 @@ class KerasSource:
         if not isinstance(shape, tuple | list) or any(isinstance(n, tuple | list) for n in shape):
             return None
         return tuple(shape)
+
+    def built_count(self) -> int | None:
+        """How many inputs a subclassed model was built with as a list; None for anything else."""
+        shapes = (self.model.get_build_config() or {}).get("input_shape")
+        if not isinstance(shapes, tuple | list):
+            return None
+        return len(shapes) if any(isinstance(n, tuple | list | dict) for n in shapes) else None
 
     def record(self, inputs: list[tf.Tensor], structure: Any) -> Recording:
         """Run the model, watched."""

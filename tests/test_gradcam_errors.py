@@ -433,6 +433,17 @@ def inputs_by_the_wrong_names():
     gradcam.explain(two_inputs(), {"left": images(), "middle": images()})
 
 
+@case("inputs-names", gradcam.ImageError, "Received the inputs one array", "a list of 2")
+def one_array_for_a_subclassed_model_of_two():
+    class Pair(keras.Model):
+        def call(self, inputs):
+            return inputs[0] + inputs[1]
+
+    model = Pair()
+    model([images(2), images(2)])
+    gradcam.explain(model, images(2))
+
+
 @case("inputs-names", gradcam.ImageError, "Received the inputs one array")
 def too_few_inputs():
     gradcam.explain(two_inputs(), images())
