@@ -95,7 +95,7 @@ def _unspecified(source: Source, images: Any) -> Batch:
     """The inputs of a subclassed model, which doesn't say what it takes."""
     shape = source.built_shape()
     if isinstance(images, dict) or _are_several(images, source):
-        leaves = [_array(leaf, None) for leaf in tf.nest.flatten(images)]
+        leaves = [_leaf(leaf) for leaf in tf.nest.flatten(images)]
         return Batch(leaves, tf.nest.map_structure(lambda _: 0, images))
     count = source.built_count()
     if count is not None:
@@ -130,6 +130,13 @@ def _are_several(images: Any, source: Source) -> bool:
 def _ranks(arrays: Sequence[Any]) -> set[int]:
     """The numbers of axes; none where an entry is no array but numbers in lists."""
     return {len(getattr(array, "shape", ())) for array in arrays}
+
+
+def _leaf(given: Any) -> np.ndarray:
+    """One of several inputs: numbers that are no images, such as ids, keep their type."""
+    array = _array(given, None)
+    own = np.asarray(given)
+    return own if own.dtype.kind in "biu" and own.ndim < BATCH_RANK else array
 
 
 def _array(images: Any, dtype: str | None) -> np.ndarray:

@@ -150,6 +150,30 @@ def test_a_subclassed_model_of_one_input_takes_a_list_of_images():
         np.testing.assert_array_equal(gradcam.explain(model, given, 1).maps, expected.maps)
 
 
+class Nested(keras.Model):
+    """Takes two images and some ids, which have to be integers."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = layers.Conv2D(4, 3, activation="relu", name="conv")
+        self.table = tf.constant(np.eye(5, 3), tf.float32)
+
+    def call(self, inputs):
+        _, second = inputs["p"]
+        scores = tf.reduce_mean(self.conv(second), [1, 2])[:, :3]
+        return scores + tf.gather(self.table, inputs["id"])
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32])
+def test_a_nested_dict_of_inputs_keeps_its_integers(dtype):
+    model, x = Nested(), images(2)
+    given = {"p": (np.zeros_like(x), x.astype(np.uint8)), "id": np.array([1, 4], dtype)}
+    model({"p": (x, x), "id": given["id"]})
+    found = gradcam.explain(model, given, 1)
+    assert found.heatmaps.shape == (2, 16, 16)
+    assert gradcam.explain(model, given, 1, input="p/1").maps.shape == (2, 14, 14)
+
+
 @pytest.mark.parametrize("fuse", ["mean", "max"])
 @pytest.mark.parametrize("relu", [True, False])
 def test_several_layers_are_fused_at_the_size_of_the_largest(fuse, relu):
