@@ -100,6 +100,10 @@ SENTENCES: dict[str, str] = {
         "The input '{name}' is not one of the model's.{hint} Expected one of: {names}. Choose the"
         " one that the heatmap belongs to."
     ),
+    "input-unseen": (
+        "The layer '{path}' does not see the input '{name}'. Expected one that it sees: {names}."
+        " Name one of those with input=, or choose a layer behind '{name}'."
+    ),
     "input-in-doubt": (
         "The layer '{path}' sees several inputs that a heatmap fits: {names}. Expected one. Choose"
         " it with input=."
@@ -221,7 +225,7 @@ SENTENCES: dict[str, str] = {
     "top-k": ("Received top_k={top_k}. Expected {expected}. {advice}"),
     "fuse-inputs": (
         "The layers see different inputs: {names}. Expected layers that see the same one, so that"
-        " their maps lie in one frame. Explain them one by one, or choose the input with input=."
+        " their maps lie in one frame. Explain them one by one."
     ),
     "fuse-ranks": (
         "The layers have maps with {ranks} axes of positions. Expected the same number for all"

@@ -62,11 +62,15 @@ def find(recording: Recording, call: Call, rank: int, wanted: str | None) -> Fra
             names=findings.listing(names),
         )
     behind = ancestors(call.outputs)
-    seen = [
-        (name, tensor)
-        for name, tensor in zip(names, recording.inputs, strict=True)
-        if (name == wanted if wanted is not None else tensor.op in behind)
-    ]
+    pairs = zip(names, recording.inputs, strict=True)
+    seen = [(name, tensor) for name, tensor in pairs if tensor.op in behind]
+    if wanted is not None:
+        known = [name for name, _ in seen]
+        if wanted not in known:
+            raise ImageError(
+                "input-unseen", name=wanted, path=call.path, names=findings.listing(known)
+            )
+        seen = [pair for pair in seen if pair[0] == wanted]
     fitting = [pair for pair in seen if _axes(recording, pair[1], rank)]
     if len(fitting) > 1:
         raise ImageError(

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from gradcam.taps import InputSpec, Source
 
+# The axes of a batch of images, where nothing else says that an array is one.
+BATCH_RANK = 4
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -90,16 +93,50 @@ def _by_input(images: Any, specs: Sequence[InputSpec]) -> list[Any]:
 
 def _unspecified(source: Source, images: Any) -> Batch:
     """The inputs of a subclassed model, which doesn't say what it takes."""
-    if isinstance(images, dict | tuple):
-        leaves = [_array(leaf, None) for leaf in tf.nest.flatten(images)]
-        return Batch(leaves, tf.nest.map_structure(lambda _: 0, images))
-    array = _array(images, None)
     shape = source.built_shape()
+    if isinstance(images, dict) or _are_several(images, source):
+        leaves = [_leaf(leaf) for leaf in tf.nest.flatten(images)]
+        return Batch(leaves, tf.nest.map_structure(lambda _: 0, images))
+    count = source.built_count()
+    if count is not None:
+        raise ImageError("inputs-names", received="one array", expected=f"a list of {count}")
+    if (
+        isinstance(images, list | tuple)
+        and len(images) == 1
+        and _ranks(images) == {len(shape or ())}
+    ):
+        images = images[0]
+    array = _array(images, None)
     if shape is not None and array.ndim == len(shape) - 1:
         array = array[np.newaxis]
     if shape is not None and array.ndim != len(shape):
         raise _rank_error(array, (None, *shape[1:]), "")
     return Batch([array])
+
+
+def _are_several(images: Any, source: Source) -> bool:
+    """Whether a list holds one batch an input, rather than one image an entry."""
+    if not isinstance(images, list | tuple) or not images:
+        return False
+    if source.built_count() is not None:
+        return True
+    shape = source.built_shape()
+    if shape is not None:
+        return len(images) > 1 and _ranks(images) == {len(shape)}
+    ranks = _ranks(images)
+    return isinstance(images, tuple) or len(ranks) > 1 or min(ranks) >= BATCH_RANK
+
+
+def _ranks(arrays: Sequence[Any]) -> set[int]:
+    """The numbers of axes; none where an entry is no array but numbers in lists."""
+    return {len(getattr(array, "shape", ())) for array in arrays}
+
+
+def _leaf(given: Any) -> np.ndarray:
+    """One of several inputs: numbers that are no images, such as ids, keep their type."""
+    array = _array(given, None)
+    own = np.asarray(given)
+    return own if own.dtype.kind in "biu" and own.ndim < BATCH_RANK else array
 
 
 def _array(images: Any, dtype: str | None) -> np.ndarray:

@@ -102,6 +102,9 @@ class Source(Protocol):
     def built_shape(self) -> tuple[int | None, ...] | None:
         """The shape of the only input of a source without specs, where it is known."""
 
+    def built_count(self) -> int | None:
+        """The length of the list of inputs of a source without specs; None where it takes none."""
+
     def record(self, inputs: list[tf.Tensor], structure: Any) -> Recording:
         """Run the model on tensors of the graph that is being traced."""
 
@@ -141,6 +144,13 @@ class KerasSource:
             return None
         return tuple(shape)
 
+    def built_count(self) -> int | None:
+        """How many inputs a subclassed model was built with as a list; None for anything else."""
+        shapes = (self.model.get_build_config() or {}).get("input_shape")
+        if not isinstance(shapes, tuple | list):
+            return None
+        return len(shapes) if any(isinstance(n, tuple | list | dict) for n in shapes) else None
+
     def record(self, inputs: list[tf.Tensor], structure: Any) -> Recording:
         """Run the model, watched."""
         arguments = self._arguments(inputs, structure)
@@ -154,7 +164,7 @@ class KerasSource:
             raise _failure(self.name, error, recorder, inputs) from error
         outputs = _named_outputs(self.model, result)
         specs = self.specs()
-        names = [spec.name for spec in specs] if specs else _names(structure, len(inputs))
+        names = [spec.name for spec in specs] if specs else _names(structure)
         return Recording(inputs, names, recorder.calls, outputs, result)
 
     def _arguments(self, inputs: list[tf.Tensor], structure: Any) -> Any:
@@ -179,10 +189,15 @@ def _as_shapes(shapes: Any) -> Any:
     return [_as_shapes(shape) for shape in shapes]
 
 
-def _names(structure: Any, count: int) -> list[str]:
+def _names(structure: Any, way: tuple[Any, ...] = ()) -> list[str]:
+    """The name of each input of a subclassed model: the way to it, in the order of tf.nest."""
     if isinstance(structure, dict):
-        return [str(name) for name in sorted(structure)]
-    return [str(number) for number in range(count)]
+        parts = [(key, structure[key]) for key in sorted(structure)]
+    elif isinstance(structure, list | tuple):
+        parts = list(enumerate(structure))
+    else:
+        return ["/".join(map(str, way)) or "0"]
+    return [name for key, part in parts for name in _names(part, (*way, key))]
 
 
 def _named_outputs(model: keras.Model, result: Any) -> list[logits.Output]:

@@ -109,6 +109,71 @@ def test_one_image_lists_and_tensors_are_taken():
     assert gradcam.explain(grey, images(3, 8)[0, ..., 0], 1, relu=False).maps.shape == (1, 6, 6)
 
 
+class Pair(keras.Model):
+    """Takes two images as a list or a tuple, and looks at the second."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.conv = layers.Conv2D(4, 3, activation="relu", name="conv")
+        self.head = layers.Dense(3)
+
+    def call(self, inputs):
+        first, second = inputs
+        return self.head(tf.reduce_mean(self.conv(second), [1, 2])) + tf.reduce_mean(first)
+
+
+class Hidden(Pair):
+    """Does not say what it was built with."""
+
+    def get_build_config(self):
+        return None
+
+
+@pytest.mark.parametrize("kind", [Pair, Hidden])
+@pytest.mark.parametrize("nest", [list, tuple])
+def test_a_subclassed_model_takes_a_list_of_inputs(kind, nest):
+    first, second = images(2), images(2)[::-1]
+    model = kind()
+    model(nest([first, second]))
+    found = gradcam.explain(model, nest([first, second]), 1)
+    alone = keras.Sequential([keras.Input((16, 16, 3)), model.conv])
+    pooled = layers.GlobalAveragePooling2D()(alone.outputs[0])
+    expected = gradcam.explain(keras.Model(alone.inputs, model.head(pooled)), second, 1)
+    np.testing.assert_allclose(found.maps, expected.maps, atol=1e-6)
+
+
+def test_a_subclassed_model_of_one_input_takes_a_list_of_images():
+    model, x = Subclassed(), images()
+    model(x)
+    expected = gradcam.explain(model, x, 1)
+    for given in (list(x), tuple(x), [x], (x,), x.tolist()):
+        np.testing.assert_array_equal(gradcam.explain(model, given, 1).maps, expected.maps)
+
+
+class Nested(keras.Model):
+    """Takes two images and some ids, which have to be integers."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = layers.Conv2D(4, 3, activation="relu", name="conv")
+        self.table = tf.constant(np.eye(5, 3), tf.float32)
+
+    def call(self, inputs):
+        _, second = inputs["p"]
+        scores = tf.reduce_mean(self.conv(second), [1, 2])[:, :3]
+        return scores + tf.gather(self.table, inputs["id"])
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32])
+def test_a_nested_dict_of_inputs_keeps_its_integers(dtype):
+    model, x = Nested(), images(2)
+    given = {"p": (np.zeros_like(x), x.astype(np.uint8)), "id": np.array([1, 4], dtype)}
+    model({"p": (x, x), "id": given["id"]})
+    found = gradcam.explain(model, given, 1)
+    assert found.heatmaps.shape == (2, 16, 16)
+    assert gradcam.explain(model, given, 1, input="p/1").maps.shape == (2, 14, 14)
+
+
 @pytest.mark.parametrize("fuse", ["mean", "max"])
 @pytest.mark.parametrize("relu", [True, False])
 def test_several_layers_are_fused_at_the_size_of_the_largest(fuse, relu):

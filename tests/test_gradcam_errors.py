@@ -329,6 +329,15 @@ def a_doubt_about_the_input():
     gradcam.explain(two_inputs(), [images(), images()])
 
 
+@case("input-unseen", gradcam.ImageError, "'encoder[0]' does not see the input 'right'", "left")
+def an_input_that_the_layer_does_not_see():
+    encoder = layers.Conv2D(4, 3, name="encoder")
+    left, right = keras.Input((16, 16, 3), name="left"), keras.Input((16, 16, 3), name="right")
+    x = layers.Flatten()(layers.add([encoder(left), encoder(right)]))
+    model = keras.Model([left, right], layers.Dense(2)(x))
+    gradcam.explain(model, [images(), images()], layer="encoder[0]", input="right")
+
+
 @case("not-maskable", gradcam.NotAFeatureMapError, "scorecam masks", "type int32")
 def masking_words():
     model = keras.Sequential(
@@ -431,6 +440,17 @@ def a_batch_of_the_wrong_size():
 @case("inputs-names", gradcam.ImageError, "Received the inputs left, middle", "takes left, right")
 def inputs_by_the_wrong_names():
     gradcam.explain(two_inputs(), {"left": images(), "middle": images()})
+
+
+@case("inputs-names", gradcam.ImageError, "Received the inputs one array", "a list of 2")
+def one_array_for_a_subclassed_model_of_two():
+    class Pair(keras.Model):
+        def call(self, inputs):
+            return inputs[0] + inputs[1]
+
+    model = Pair()
+    model([images(2), images(2)])
+    gradcam.explain(model, images(2))
 
 
 @case("inputs-names", gradcam.ImageError, "Received the inputs one array")
