@@ -35,6 +35,11 @@ SENTENCES: dict[str, str] = {
         "The model '{name}' is not built: it has no weights yet. Expected a model that has run"
         " once. Call it on one batch, or give it a keras.Input, and load its weights first."
     ),
+    "layer-not-built": (
+        "The layer '{layer}' of the model '{name}' is not built: it has no weights yet. Expected a"
+        " model whose layers have all run once. Call model(images) once, and load its weights"
+        " first."
+    ),
     "unknown-input-shape": (
         "The shape of the inputs of '{name}' is not known: it was built without one. Expected a"
         " model that was called or built with a shape. Call it on one batch first."

@@ -8,6 +8,7 @@ away again. The model is not changed by that:
   replaced by the old bound method, which would stay behind as an attribute.
 - Whatever a `call` leaves on its layer during the trace, such as a tensor kept for debugging, is
   taken away, also after an exception. Losses and updates of variables go nowhere.
+- A layer that has no weights yet can't create them during the trace: they would get no value.
 - Another thread that calls the layer in that moment meets the wrapper; it looks at the thread and
   steps aside. One lock serialises the traces, because two wrappers must not remove each other.
 
@@ -30,11 +31,13 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
+from keras.src.backend.common import global_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TRACE_LOCK = threading.RLock()
+_PENDING = "uninitialized_variables"  # Keras' list of variables without a value, one a thread
 
 
 @dataclass(eq=False)
@@ -95,15 +98,40 @@ def operations_of(model: keras.Model) -> list[Any]:
     return list(found.values())
 
 
+class _NoNewVariables(list[Any]):
+    """Stands in for Keras' list of variables to be initialised, and lets none be created.
+
+    The state of a seed is no weight: a `call` may make a Dropout anew each time it runs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: str | None = None
+
+    def append(self, variable: Any) -> None:
+        """Refuse a variable, before its layer knows of it."""
+        if variable.name == "seed_generator_state":
+            super().append(variable)
+            return
+        self.refused = self.refused or variable.path.rpartition("/")[0] or variable.name
+        raise RuntimeError(f"the variable {variable.path} does not exist yet")
+
+
 class Recorder:
     """Records the calls that the current thread makes while `graph` is being built."""
 
     def __init__(self, graph: tf.Graph) -> None:
         self.calls: list[Call] = []
         self.failed: Call | None = None
+        self._new_variables = _NoNewVariables()
         self._graph = graph
         self._thread = threading.get_ident()
         self._stack: list[Call] = []
+
+    @property
+    def unbuilt(self) -> str | None:
+        """The layer that wanted to create a variable during the trace, None where none did."""
+        return self._new_variables.refused
 
     @contextmanager
     def watching(self, model: keras.Model) -> Iterator[None]:
@@ -111,6 +139,7 @@ class Recorder:
         operations = operations_of(model)
         # In the scope, losses and updates of variables go nowhere.
         with TRACE_LOCK, keras.StatelessScope(), ExitStack() as stack:
+            stack.enter_context(self._no_new_variables())
             for operation in operations:
                 stack.enter_context(self._attributes_kept(operation))
             for operation in operations:
@@ -121,6 +150,15 @@ class Recorder:
                 yield
             finally:
                 self._name_paths()
+
+    @contextmanager
+    def _no_new_variables(self) -> Iterator[None]:
+        before = global_state.get_global_attribute(_PENDING)
+        global_state.set_global_attribute(_PENDING, self._new_variables)
+        try:
+            yield
+        finally:
+            global_state.set_global_attribute(_PENDING, [*(before or ()), *self._new_variables])
 
     @contextmanager
     def _attributes_kept(self, operation: Any) -> Iterator[None]:

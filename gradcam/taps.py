@@ -222,6 +222,8 @@ def _failure(
     name: str, error: Exception, recorder: Recorder, inputs: Sequence[tf.Tensor]
 ) -> GradCamError:
     """What an exception of the user's own code means, with the layer that it came out of."""
+    if recorder.unbuilt is not None:
+        return ModelError("layer-not-built", name=name, layer=recorder.unbuilt)
     nothing = next((call for call in recorder.calls if call.returned_none), None)
     if nothing is not None:
         return ModelError("returns-none", where=_where(nothing, name))

@@ -563,3 +563,102 @@ def test_explain_keeps_no_model_alive():
     del model
     gc.collect()
     assert alive() is None
+
+
+class LateHead(keras.Model):
+    """Its head is not built: `build` leaves it out, or only `training=True` has run."""
+
+    def __init__(self, kind="dense", branches=False):
+        super().__init__(name="late")
+        self.branches = branches
+        self.conv = layers.Conv2D(4, 3, activation="relu", name="conv")
+        self.pool = layers.GlobalAveragePooling2D(name="pool")
+        self.act = layers.Activation("relu", name="act")
+        self.head = layers.Dense(3, name="head")
+        self.block = {
+            "dense": self.head,
+            "attention": layers.MultiHeadAttention(2, 4, name="attention"),
+            "nested": Wrapping(),
+        }[kind]
+
+    def build(self, shape):
+        self.conv.build(shape)
+        self.built = True
+
+    def call(self, x, training=False):
+        y = self.act(self.conv(x))
+        if self.branches and training:
+            return self.pool(y)
+        if isinstance(self.block, layers.MultiHeadAttention):
+            y = self.block(y, y)
+        elif self.block is not self.head:
+            y = self.block(y)
+        return self.head(self.pool(y))
+
+
+class Wrapping(layers.Layer):
+    """Has no `build`, and a layer inside that is not built."""
+
+    def __init__(self):
+        super().__init__(name="wrapping")
+        self.inner = layers.Conv2D(4, 3, name="inner")
+
+    def call(self, x):
+        return self.inner(x)
+
+
+@pytest.mark.filterwarnings("ignore:Layer 'wrapping' looks like it has unbuilt state")
+@pytest.mark.parametrize(
+    ("kind", "branches", "name"),
+    [
+        ("dense", False, "head"),
+        ("dense", True, "head"),
+        ("attention", False, "attention"),
+        ("nested", False, "inner"),
+    ],
+)
+def test_a_layer_that_is_not_built_is_named_and_left_as_it_is(kind, branches, name):
+    x = images()
+    model = LateHead(kind, branches)
+    if branches:
+        model(x, training=True)
+    else:
+        model.build((None, 16, 16, 3))
+    for look in (lambda: gradcam.explain(model, x), lambda: gradcam.explain(model, x, target=1)):
+        with pytest.raises(gradcam.ModelError, match=name) as caught:
+            look()
+        assert caught.value.code == "layer-not-built"
+    with pytest.raises(gradcam.ModelError):
+        gradcam.layers(model)
+    gradcam.explain(cnn(), x)
+    assert np.isfinite(model(x)).all()
+    keras.Sequential([keras.Input((2,)), layers.Dense(2)])  # Keras still creates variables
+    assert len(model.weights) == len({id(weight) for weight in model.weights})
+    assert np.isfinite(gradcam.explain(model, x).heatmaps).all()
+
+
+def test_layers_without_weights_need_not_be_built():
+    class Scaled(layers.Layer):
+        def build(self, shape):
+            self.scale = 1.0 / shape[-1]
+
+        def call(self, x):
+            return self.scale * x
+
+    class Lean(LateHead):
+        def __init__(self):
+            super().__init__()
+            self.scaled = Scaled(name="scaled")
+
+        def call(self, x):
+            return super().call(layers.Dropout(0.5)(self.scaled(x)))
+
+    model = Lean()
+    model.build((None, 16, 16, 3))
+    model.head.build((None, 4))
+    x = images()
+    for _ in range(2):
+        assert gradcam.explain(model, x).heatmaps.shape == (len(x), 16, 16)
+    assert not model.scaled.built
+    assert model(x).shape == (len(x), 3)
+    assert model.scaled.built
