@@ -9,7 +9,15 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam.errors import TargetError
-from gradcam.scoring import Outputs, Target, check_range, most_frequent, per_image, side
+from gradcam.scoring import (
+    Outputs,
+    Target,
+    check_range,
+    looked_up,
+    most_frequent,
+    per_image,
+    side,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Class(Target):
-    """The score of one class: one index for all images, or one an image.
+    """The score of one class: one index or name for all images, or one an image.
 
     >>> Class(2).arguments(batch=3)[0].tolist()
     [[2], [2], [2]]
@@ -27,6 +35,10 @@ class Class(Target):
 
     def __str__(self) -> str:
         return f"class {self.index}"
+
+    def named(self, class_names: Sequence[str] | None) -> Class:
+        """The same classes by index."""
+        return Class(looked_up(self.index, class_names))
 
     def arguments(self, batch: int) -> tuple[Any, ...]:
         """The class of each image, (batch, 1)."""
@@ -177,7 +189,7 @@ class Segmentation(Target):
     """A class in an output of (batch, height, width, classes): its scores summed over pixels.
 
     Args:
-        class_index: the class, or one an image. None takes each image's most frequent class.
+        class_index: the class or its name, or one an image. None takes each image's most frequent class.
         mask: the pixels, (height, width) or (batch, height, width). None takes those where the
             class wins.
 
@@ -192,6 +204,10 @@ class Segmentation(Target):
     def __repr__(self) -> str:
         mask = "" if self.mask is None else ", mask=..."
         return f"Segmentation({self.class_index}{mask})"
+
+    def named(self, class_names: Sequence[str] | None) -> Segmentation:
+        """The same classes by index."""
+        return Segmentation(looked_up(self.class_index, class_names), self.mask)
 
     @property
     def key(self) -> tuple[Any, ...]:

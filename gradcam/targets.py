@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gradcam import findings
 from gradcam.errors import TargetError
 from gradcam.scoring import Outputs, Target
 from gradcam.single_targets import Binary, Class, Regression, Segmentation, Similarity, Top
@@ -47,7 +46,7 @@ class Difference(Target):
     """What speaks for one target more than for another: the difference of their scores.
 
     Args:
-        a: a target, or the index of a class.
+        a: a target, or the index or name of a class.
         b: the one that is subtracted.
 
     >>> Difference(3, 5)
@@ -58,9 +57,13 @@ class Difference(Target):
     b: Any
 
     def __post_init__(self) -> None:
-        # Frozen for the caller, but plain numbers become targets here.
+        # Frozen for the caller, but plain numbers and names become targets here.
         object.__setattr__(self, "a", as_target(self.a))
         object.__setattr__(self, "b", as_target(self.b))
+
+    def named(self, class_names: Sequence[str] | None) -> Difference:
+        """Both with class names looked up."""
+        return Difference(self.a.named(class_names), self.b.named(class_names))
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -103,6 +106,10 @@ class Output(Target):
     def __post_init__(self) -> None:
         if self.target is not None:
             object.__setattr__(self, "target", as_target(self.target))
+
+    def named(self, class_names: Sequence[str] | None) -> Output:
+        """The inner target with class names looked up."""
+        return Output(self.name, self.target.named(class_names)) if self.target else self
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -171,18 +178,20 @@ class Function(Target):
         return tf.reshape(tf.cast(result, tf.float32), (-1, 1))
 
 
-def as_target(target: Any, class_names: Sequence[str] | None = None) -> Target:
+def as_target(target: Any) -> Target:
     """The target that a number, a name, a list of those or a function stands for.
 
-    >>> as_target("dog", ["cat", "dog"])
+    Names stay names until `Target.named` looks them up.
+
+    >>> as_target("dog").named(["cat", "dog"])
     Class(index=1)
     """
     if isinstance(target, Target):
         return target
     if isinstance(target, str):
-        return Class(_named(target, class_names))
+        return Class(target)
     if isinstance(target, list | tuple) and target and all(isinstance(t, str) for t in target):
-        return Class([_named(name, class_names) for name in target])
+        return Class(list(target))
     if isinstance(target, type) or target is None or isinstance(target, bool):
         advice = " Make an instance of it." if isinstance(target, type) else ""
         raise TargetError("target-kind", received=repr(target), advice=advice)
@@ -195,16 +204,6 @@ def as_target(target: Any, class_names: Sequence[str] | None = None) -> Target:
     if array.dtype.kind not in "iu" or array.ndim > 1:
         raise TargetError("target-kind", received=repr(target), advice="")
     return Class(int(array) if array.ndim == 0 else array.tolist())
-
-
-def _named(name: str, class_names: Sequence[str] | None) -> int:
-    if class_names is None:
-        raise TargetError("no-class-names", name=name)
-    if name not in class_names:
-        hint = findings.suggestion(name, class_names)
-        names = findings.listing(class_names)
-        raise TargetError("unknown-class", name=name, names=names, hint=hint)
-    return list(class_names).index(name)
 
 
 def default_target(outputs: Outputs, top_k: int | None = None) -> Target:

@@ -318,3 +318,31 @@ def test_eigencam_says_that_it_does_not_look_at_the_target():
     explanation = gradcam.explain(model, images(), 1, method="eigencam")
     assert "'eigencam' does not look at the target" in explanation.warnings[0]
     assert not gradcam.explain(model, images(), method="eigencam").warnings
+
+
+@pytest.mark.parametrize(
+    ("named", "indexed"),
+    [
+        (Class("bee"), Class(1)),
+        (Class(["dog", "ant", "bee"]), Class([3, 0, 1])),
+        (Difference("ant", Class("bee")), Difference(0, 1)),
+        (Output(0, "cat"), Output(0, 2)),
+        (Output(0, Difference("cat", 3)), Output(0, Difference(2, 3))),
+    ],
+)
+def test_names_inside_of_targets(named, indexed):
+    model = cnn()
+    np.testing.assert_array_equal(
+        maps(model, named, class_names=NAMES), maps(model, indexed, class_names=NAMES)
+    )
+    with pytest.raises(gradcam.errors.TargetError, match="no names to look it up in"):
+        maps(model, named)
+    with pytest.raises(gradcam.errors.TargetError, match="not one of class_names"):
+        maps(model, named, class_names=["one", "two", "three", "four"])
+
+
+def test_a_name_in_a_segmentation():
+    model, x = segmentation("softmax", classes=4), images(3, size=8)
+    named = gradcam.explain(model, x, Segmentation("cat"), class_names=NAMES)
+    np.testing.assert_array_equal(named.maps, gradcam.explain(model, x, Segmentation(2)).maps)
+    assert named.targets == ("cat",) * 3
