@@ -169,7 +169,7 @@ SENTENCES: dict[str, str] = {
     # The target
     "several-outputs": (
         "The model has {count} outputs: {names}. Expected to be told which one is explained. Use"
-        " gradcam.targets.Output(name, target)."
+        " gradcam.targets.Output(name, target), or Output(name) for the top classes there."
     ),
     "unknown-output": (
         "The model has no output {name!r}.{hint} Expected one of: {names}. Name it in Output(name,"

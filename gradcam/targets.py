@@ -94,7 +94,8 @@ class Output(Target):
 
     Args:
         name: the name of the output, or its number.
-        target: what is explained there, as `explain` takes it.
+        target: what is explained there, as `explain` takes it; None leaves it to the default, or
+            to `top_k`.
 
     >>> Output("species", 4)
     Output(name='species', target=Class(index=4))
@@ -229,6 +230,8 @@ def resolve(target: Any, outputs: Outputs, top_k: int | None) -> Target:
     """The target to explain, with a class in a segmentation output read as one."""
     if target is None:
         return default_target(outputs, top_k)
+    if top_k is not None and isinstance(target, Output):
+        return Output(target.name, default_target(outputs.select(target.name), top_k))
     is_map = len(outputs.values) == 1 and outputs.values[0].shape.rank == 4
     if isinstance(target, Class) and is_map:
         return Segmentation(target.index)

@@ -662,6 +662,11 @@ def top_classes_and_a_target():
     gradcam.explain(cnn(), images(), 1, top_k=2)
 
 
+@case("top-k", TargetError, "without target=Output(name='kind'", "give target=Output('kind')")
+def top_classes_and_a_target_in_an_output():
+    gradcam.explain(two_outputs(), images(), Output("kind", 1), top_k=2)
+
+
 @case("top-k", TargetError, "top_k=0", "a number from 1")
 def no_top_classes():
     gradcam.explain(cnn(), images(), top_k=0)

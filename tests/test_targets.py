@@ -298,6 +298,19 @@ def test_output_takes_whatever_a_target_can_be():
     np.testing.assert_array_equal(first.targets, alone(images()).numpy().argmax(1))
 
 
+def test_the_top_classes_of_one_of_several_outputs():
+    inputs = keras.Input((16, 16, 3))
+    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="conv")(inputs))
+    kind = layers.Dense(3, activation="softmax", name="kind")(pooled)
+    model = keras.Model(inputs, [kind, layers.Dense(1, name="age")(pooled)])
+    alone = gradcam.explain(keras.Model(inputs, kind), images(), top_k=2, relu=False)
+    found = gradcam.explain(model, images(), Output("kind"), top_k=2, relu=False)
+    assert found.targets == alone.targets
+    np.testing.assert_allclose(found.maps, alone.maps, atol=1e-7)
+    with pytest.raises(gradcam.TargetError, match="leave top_k out"):
+        gradcam.explain(model, images(), Output("age"), top_k=2)
+
+
 def test_a_function_of_the_outputs():
     model = cnn(activation="softmax")
     found = maps(model, lambda scores: scores[:, 1] - scores[:, 3])
