@@ -180,7 +180,7 @@ SENTENCES: dict[str, str] = {
         " {last}.{advice}"
     ),
     "one-unit": (
-        "Class {index} was asked for, but the output is one single unit. Expected class 0, or a"
+        "Class {index} was asked for, but the output is one linear unit. Expected class 0, or a"
         " side of the unit. Use gradcam.targets.Binary(positive=True) or Binary(positive=False)."
     ),
     "unknown-class": (

@@ -88,9 +88,10 @@ class Outputs:
         """The outputs of another run, on changed images."""
         return Outputs(self.outputs, values, self.structure, self.score, self.class_names)
 
-    def is_named_pair(self) -> bool:
-        """Whether two names stand for the sides of a single unit."""
-        return self.class_names is not None and len(self.class_names) == 2
+    def has_sides(self) -> bool:
+        """Whether a single unit stands for two classes: 0 its negative side, 1 its positive."""
+        is_named_pair = self.class_names is not None and len(self.class_names) == 2
+        return is_named_pair or self.only()[0].ending == "sigmoid"
 
 
 class Target:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 class Class(Target):
     """The score of one class: one index or name for all images, or one an image.
 
+    A single sigmoid unit has two classes: 0 is its negative side, 1 its positive.
+
     >>> Class(2).arguments(batch=3)[0].tolist()
     [[2], [2], [2]]
     """
@@ -45,9 +47,9 @@ class Class(Target):
         return (per_image(self.index, batch, "classes"),)
 
     def check(self, outputs: Outputs, arguments: tuple[Any, ...]) -> None:
-        """The classes must exist; a single unit has two only where two names say so."""
+        """The classes must exist; a single unit has two where it is a sigmoid or has two names."""
         classes = outputs.units(self)[1].shape[-1]
-        if classes == 1 and not outputs.is_named_pair():
+        if classes == 1 and not outputs.has_sides():
             wrong = [int(index) for index in arguments[0][:, 0] if index != 0]
             if wrong:
                 raise TargetError("one-unit", index=wrong[0])
@@ -57,7 +59,7 @@ class Class(Target):
     def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
         """The scores of the classes."""
         _, value = outputs.units(self)
-        if value.shape[-1] == 1 and outputs.is_named_pair():
+        if value.shape[-1] == 1 and outputs.has_sides():
             return side(outputs, value, prepared[0])
         return tf.gather(value, prepared[0], batch_dims=1)
 

@@ -221,8 +221,7 @@ def default_target(outputs: Outputs, top_k: int | None = None) -> Target:
     if rank == 4:
         return Segmentation()
     if rank == 1 or (rank == 2 and units == 1):
-        is_sided = output.ending == "sigmoid" or outputs.is_named_pair()
-        return Binary(positive=None) if is_sided else Regression(0)
+        return Binary(positive=None) if outputs.has_sides() else Regression(0)
     return Top(top_k or 1)
 
 

@@ -559,9 +559,14 @@ def a_class_out_of_range_in_a_difference():
     gradcam.explain(cnn(), images(), Difference(0, 7))
 
 
-@case("one-unit", TargetError, "one single unit", "Binary(positive=True)")
-def class_one_of_a_single_unit():
-    gradcam.explain(unit("sigmoid"), images(), 1)
+@case("one-unit", TargetError, "one linear unit", "Binary(positive=True)")
+def class_one_of_a_linear_unit():
+    gradcam.explain(unit(), images(), 1)
+
+
+@case("class-range", TargetError, "Class 2 is out of range", "2 classes")
+def class_two_of_a_sigmoid_unit():
+    gradcam.explain(unit("sigmoid"), images(), 2)
 
 
 @case(

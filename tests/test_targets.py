@@ -171,6 +171,17 @@ def test_two_names_are_the_sides_of_one_unit():
     assert set(predicted.targets) <= {"cat", "dog"}
 
 
+@pytest.mark.parametrize("class_names", [None, ["cat", "dog"]])
+def test_classes_are_the_sides_of_one_sigmoid_unit(class_names):
+    model = cnn(classes=1, activation="sigmoid")
+    for index, positive in ((0, False), (1, True)):
+        for target in (index, [index] * 3, Output(0, index)):
+            found = maps(model, target, class_names=class_names)
+            np.testing.assert_array_equal(found, maps(model, Binary(positive)))
+    linear = cnn(classes=1)
+    np.testing.assert_array_equal(maps(linear, 0), maps(linear, Regression()))
+
+
 def test_one_linear_unit_is_explained_with_a_warning():
     model = cnn(classes=1)
     explanation = gradcam.explain(model, images(), relu=False)
