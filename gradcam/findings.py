@@ -218,6 +218,11 @@ SENTENCES: dict[str, str] = {
         "The target function returned {received}. Expected a tensor of shape (batch,): one score"
         " an image. Sum over the other axes."
     ),
+    "target-raised": (
+        "As the target, {target} raised {error}: {reason}. Expected a function that takes what the"
+        " model returns, and gives one score an image. Correct it; it runs inside a graph."
+    ),
+    "target-argument": "Received {received} as {argument}. Expected {expected}. {advice}",
     "top-k": ("Received top_k={top_k}. Expected {expected}. {advice}"),
     "fuse-inputs": (
         "The layers see different inputs: {names}. Expected layers that see the same one, so that"

@@ -123,6 +123,16 @@ class Binary(Target):
 
     positive: bool | None = True
 
+    def __post_init__(self) -> None:
+        if self.positive is not None and not isinstance(self.positive, bool | np.bool_):
+            raise TargetError(
+                "target-argument",
+                received=repr(self.positive),
+                argument="the side of Binary",
+                expected="True, False or None",
+                advice="For one side an image, give target=[1, 0, ...] to a sigmoid unit.",
+            )
+
     def __str__(self) -> str:
         return "the predicted side" if self.positive is None else repr(self)
 
@@ -172,6 +182,16 @@ class Regression(Target):
     """
 
     index: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.index, bool) or not isinstance(self.index, int | np.integer):
+            raise TargetError(
+                "target-argument",
+                received=repr(self.index),
+                argument="the index of Regression",
+                expected="the number of a unit",
+                advice="Units are counted from 0.",
+            )
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -302,7 +322,16 @@ class Similarity(Target):
 
     def arguments(self, batch: int) -> tuple[Any, ...]:
         """The reference of each image."""
-        reference = np.asarray(self.reference, np.float32)
+        try:
+            reference = np.asarray(self.reference, np.float32)
+        except (TypeError, ValueError) as error:
+            raise TargetError(
+                "target-argument",
+                received=repr(self.reference),
+                argument="the reference of Similarity",
+                expected="numbers of shape (features,) or (batch, features)",
+                advice="Take it from the same output of the model.",
+            ) from error
         if reference.ndim == 1:
             reference = np.broadcast_to(reference, (batch, len(reference)))
         if reference.ndim != 2:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gradcam.errors import TargetError
+from gradcam.errors import GradCamError, TargetError
 from gradcam.scoring import Outputs, Target
 from gradcam.single_targets import Binary, Class, Regression, Segmentation, Similarity, Top
 
@@ -105,6 +105,14 @@ class Output(Target):
     target: Any = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.name, bool) or not isinstance(self.name, str | int):
+            raise TargetError(
+                "target-argument",
+                received=repr(self.name),
+                argument="the name of Output",
+                expected="the name of an output, or its number",
+                advice="See model.output_names.",
+            )
         if self.target is not None:
             object.__setattr__(self, "target", as_target(self.target))
 
@@ -171,7 +179,14 @@ class Function(Target):
     def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
         """What the function returns, checked."""
         del prepared
-        result = self.function(outputs.nested())
+        try:
+            result = self.function(outputs.nested())
+        except GradCamError:
+            raise
+        except (TypeError, LookupError, AttributeError, ValueError) as error:
+            raise TargetError(
+                "target-raised", target=self, error=type(error).__name__, reason=error
+            ) from error
         if not isinstance(result, tf.Tensor):
             raise TargetError("target-function", received=f"a {type(result).__name__}")
         if result.shape.rank not in {1, None}:

@@ -657,6 +657,36 @@ def a_target_function_without_return():
     gradcam.explain(cnn(), images(), lambda scores: None)
 
 
+@case("target-raised", TargetError, "the function <lambda> raised KeyError: 'kinds'", "Correct it")
+def a_target_function_that_raises():
+    gradcam.explain(two_outputs(), images(), lambda outputs: outputs["kinds"])
+
+
+@case("target-argument", TargetError, "Received 'yes' as the side", "True, False or None")
+def a_word_for_a_side():
+    Binary("yes")
+
+
+@case("target-argument", TargetError, "Received [True, False]", "target=[1, 0, ...]")
+def one_side_an_image():
+    Binary([True, False])
+
+
+@case("target-argument", TargetError, "Received 'a' as the index of Regression", "a unit")
+def a_word_for_a_unit():
+    Regression("a")
+
+
+@case("target-argument", TargetError, "Received 'abc' as the reference", "numbers of shape")
+def a_word_for_a_reference():
+    gradcam.explain(cnn(), images(), Similarity("abc"))
+
+
+@case("target-argument", TargetError, "Received [0] as the name of Output", "or its number")
+def a_list_for_an_output():
+    Output([0], 1)
+
+
 @case("top-k", TargetError, "top_k=9", "at most 4, the number of classes")
 def too_many_top_classes():
     gradcam.explain(cnn(), images(), top_k=9)
