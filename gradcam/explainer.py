@@ -95,7 +95,8 @@ class Explainer:
         """
         batch = inputs.read(self._source, images)
         options.check_top_k(top_k, target)
-        asked = None if target is None else targets.as_target(target, self._settings.class_names)
+        names = self._settings.class_names
+        asked = None if target is None else targets.as_target(target).named(names)
         arguments = asked.arguments(len(batch)) if asked else ()
         question = Question(batch, asked, arguments, top_k)
         size = self._settings.batch_size or IMAGES_PER_RUN

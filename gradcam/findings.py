@@ -178,7 +178,7 @@ SENTENCES: dict[str, str] = {
     # The target
     "several-outputs": (
         "The model has {count} outputs: {names}. Expected to be told which one is explained. Use"
-        " gradcam.targets.Output(name, target)."
+        " gradcam.targets.Output(name, target), or Output(name) for the top classes there."
     ),
     "unknown-output": (
         "The model has no output {name!r}.{hint} Expected one of: {names}. Name it in Output(name,"
@@ -189,7 +189,7 @@ SENTENCES: dict[str, str] = {
         " {last}.{advice}"
     ),
     "one-unit": (
-        "Class {index} was asked for, but the output is one single unit. Expected class 0, or a"
+        "Class {index} was asked for, but the output is one linear unit. Expected class 0, or a"
         " side of the unit. Use gradcam.targets.Binary(positive=True) or Binary(positive=False)."
     ),
     "unknown-class": (
@@ -227,6 +227,11 @@ SENTENCES: dict[str, str] = {
         "The target function returned {received}. Expected a tensor of shape (batch,): one score"
         " an image. Sum over the other axes."
     ),
+    "target-raised": (
+        "As the target, {target} raised {error}: {reason}. Expected a function that takes what the"
+        " model returns, and gives one score an image. Correct it; it runs inside a graph."
+    ),
+    "target-argument": "Received {received} as {argument}. Expected {expected}. {advice}",
     "top-k": ("Received top_k={top_k}. Expected {expected}. {advice}"),
     "fuse-inputs": (
         "The layers see different inputs: {names}. Expected layers that see the same one, so that"

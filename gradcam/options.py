@@ -10,6 +10,7 @@ from gradcam import findings
 from gradcam.errors import GradCamError, TargetError
 from gradcam.methods import METHODS
 from gradcam.program import Settings
+from gradcam.targets import Output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,18 +34,23 @@ def settings(*, layer: Any, class_names: Sequence[str] | None, **given: Any) -> 
 
 
 def check_top_k(top_k: int | None, target: Any) -> None:
-    """Raise `TargetError` for a count that is none, or together with a target."""
+    """Raise `TargetError` for a count that is none, or together with a target.
+
+    `Output(name)` is no such target: it only says in which output the classes are.
+    """
     if top_k is None:
         return
     if isinstance(top_k, bool) or not isinstance(top_k, int | np.integer) or top_k < 1:
         advice = "Leave it out to explain the top class."
         raise TargetError("top-k", top_k=repr(top_k), expected="a number from 1", advice=advice)
-    if target is not None:
+    is_output = isinstance(target, Output)
+    if target is not None and not (is_output and target.target is None):
+        advice = f"Or give target=Output({target.name!r})." if is_output else ""
         raise TargetError(
             "top-k",
             top_k=top_k,
             expected=f"it without target={target!r}: it chooses the classes itself",
-            advice="Leave one of the two out.",
+            advice=f"Leave one of the two out. {advice}",
         )
 
 

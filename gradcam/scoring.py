@@ -88,9 +88,10 @@ class Outputs:
         """The outputs of another run, on changed images."""
         return Outputs(self.outputs, values, self.structure, self.score, self.class_names)
 
-    def is_named_pair(self) -> bool:
-        """Whether two names stand for the sides of a single unit."""
-        return self.class_names is not None and len(self.class_names) == 2
+    def has_sides(self) -> bool:
+        """Whether a single unit stands for two classes: 0 its negative side, 1 its positive."""
+        is_named_pair = self.class_names is not None and len(self.class_names) == 2
+        return is_named_pair or self.only()[0].ending == "sigmoid"
 
 
 class Target:
@@ -103,6 +104,11 @@ class Target:
     def key(self) -> tuple[Any, ...]:
         """What a trace depends on: two targets with equal keys share one."""
         return (type(self).__name__,)
+
+    def named(self, class_names: Sequence[str] | None) -> Target:
+        """The same target with class names looked up."""
+        del class_names
+        return self
 
     def arguments(self, batch: int) -> tuple[Any, ...]:
         """What differs from image to image: arrays, nested as the target likes, one row each."""
@@ -131,6 +137,29 @@ class Target:
         if class_names is not None and 0 <= index < len(class_names):
             return class_names[index]
         return index if index >= 0 else str(self)
+
+
+def looked_up(index: Any, class_names: Sequence[str] | None) -> Any:
+    """The indices of a class name, or of a list of names; anything else as it is.
+
+    >>> looked_up(["dog", "cat"], ["cat", "dog"])
+    [1, 0]
+    """
+    if isinstance(index, list | tuple | np.ndarray) and len(np.shape(index)) == 1:
+        return [looked_up(name, class_names) for name in index] if _has_names(index) else index
+    if not isinstance(index, str):
+        return index
+    if class_names is None:
+        raise TargetError("no-class-names", name=index)
+    if index not in class_names:
+        hint = findings.suggestion(index, class_names)
+        names = findings.listing(class_names)
+        raise TargetError("unknown-class", name=index, names=names, hint=hint)
+    return list(class_names).index(index)
+
+
+def _has_names(values: Any) -> bool:
+    return len(values) > 0 and all(isinstance(value, str) for value in values)
 
 
 def per_image(value: Any, batch: int, what: str) -> np.ndarray:

@@ -9,7 +9,15 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam.errors import TargetError
-from gradcam.scoring import Outputs, Target, check_range, most_frequent, per_image, side
+from gradcam.scoring import (
+    Outputs,
+    Target,
+    check_range,
+    looked_up,
+    most_frequent,
+    per_image,
+    side,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Class(Target):
-    """The score of one class: one index for all images, or one an image.
+    """The score of one class: one index or name for all images, or one an image.
+
+    A single sigmoid unit has two classes: 0 is its negative side, 1 its positive.
 
     >>> Class(2).arguments(batch=3)[0].tolist()
     [[2], [2], [2]]
@@ -28,14 +38,18 @@ class Class(Target):
     def __str__(self) -> str:
         return f"class {self.index}"
 
+    def named(self, class_names: Sequence[str] | None) -> Class:
+        """The same classes by index."""
+        return Class(looked_up(self.index, class_names))
+
     def arguments(self, batch: int) -> tuple[Any, ...]:
         """The class of each image, (batch, 1)."""
         return (per_image(self.index, batch, "classes"),)
 
     def check(self, outputs: Outputs, arguments: tuple[Any, ...]) -> None:
-        """The classes must exist; a single unit has two only where two names say so."""
+        """The classes must exist; a single unit has two where it is a sigmoid or has two names."""
         classes = outputs.units(self)[1].shape[-1]
-        if classes == 1 and not outputs.is_named_pair():
+        if classes == 1 and not outputs.has_sides():
             wrong = [int(index) for index in arguments[0][:, 0] if index != 0]
             if wrong:
                 raise TargetError("one-unit", index=wrong[0])
@@ -45,7 +59,7 @@ class Class(Target):
     def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
         """The scores of the classes."""
         _, value = outputs.units(self)
-        if value.shape[-1] == 1 and outputs.is_named_pair():
+        if value.shape[-1] == 1 and outputs.has_sides():
             return side(outputs, value, prepared[0])
         return tf.gather(value, prepared[0], batch_dims=1)
 
@@ -109,6 +123,16 @@ class Binary(Target):
 
     positive: bool | None = True
 
+    def __post_init__(self) -> None:
+        if self.positive is not None and not isinstance(self.positive, bool | np.bool_):
+            raise TargetError(
+                "target-argument",
+                received=repr(self.positive),
+                argument="the side of Binary",
+                expected="True, False or None",
+                advice="For one side an image, give target=[1, 0, ...] to a sigmoid unit.",
+            )
+
     def __str__(self) -> str:
         return "the predicted side" if self.positive is None else repr(self)
 
@@ -159,6 +183,16 @@ class Regression(Target):
 
     index: int = 0
 
+    def __post_init__(self) -> None:
+        if isinstance(self.index, bool) or not isinstance(self.index, int | np.integer):
+            raise TargetError(
+                "target-argument",
+                received=repr(self.index),
+                argument="the index of Regression",
+                expected="the number of a unit",
+                advice="Units are counted from 0.",
+            )
+
     @property
     def key(self) -> tuple[Any, ...]:
         """The unit is part of the trace."""
@@ -177,7 +211,7 @@ class Segmentation(Target):
     """A class in an output of (batch, height, width, classes): its scores summed over pixels.
 
     Args:
-        class_index: the class, or one an image. None takes each image's most frequent class.
+        class_index: the class or its name, or one an image. None takes each image's most frequent class.
         mask: the pixels, (height, width) or (batch, height, width). None takes those where the
             class wins.
 
@@ -192,6 +226,10 @@ class Segmentation(Target):
     def __repr__(self) -> str:
         mask = "" if self.mask is None else ", mask=..."
         return f"Segmentation({self.class_index}{mask})"
+
+    def named(self, class_names: Sequence[str] | None) -> Segmentation:
+        """The same classes by index."""
+        return Segmentation(looked_up(self.class_index, class_names), self.mask)
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -284,7 +322,16 @@ class Similarity(Target):
 
     def arguments(self, batch: int) -> tuple[Any, ...]:
         """The reference of each image."""
-        reference = np.asarray(self.reference, np.float32)
+        try:
+            reference = np.asarray(self.reference, np.float32)
+        except (TypeError, ValueError) as error:
+            raise TargetError(
+                "target-argument",
+                received=repr(self.reference),
+                argument="the reference of Similarity",
+                expected="numbers of shape (features,) or (batch, features)",
+                advice="Take it from the same output of the model.",
+            ) from error
         if reference.ndim == 1:
             reference = np.broadcast_to(reference, (batch, len(reference)))
         if reference.ndim != 2:

@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gradcam import findings
-from gradcam.errors import TargetError
+from gradcam.errors import GradCamError, TargetError
 from gradcam.scoring import Outputs, Target
 from gradcam.single_targets import Binary, Class, Regression, Segmentation, Similarity, Top
 
@@ -47,7 +46,7 @@ class Difference(Target):
     """What speaks for one target more than for another: the difference of their scores.
 
     Args:
-        a: a target, or the index of a class.
+        a: a target, or the index or name of a class.
         b: the one that is subtracted.
 
     >>> Difference(3, 5)
@@ -58,9 +57,13 @@ class Difference(Target):
     b: Any
 
     def __post_init__(self) -> None:
-        # Frozen for the caller, but plain numbers become targets here.
+        # Frozen for the caller, but plain numbers and names become targets here.
         object.__setattr__(self, "a", as_target(self.a))
         object.__setattr__(self, "b", as_target(self.b))
+
+    def named(self, class_names: Sequence[str] | None) -> Difference:
+        """Both with class names looked up."""
+        return Difference(self.a.named(class_names), self.b.named(class_names))
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -91,7 +94,8 @@ class Output(Target):
 
     Args:
         name: the name of the output, or its number.
-        target: what is explained there, as `explain` takes it.
+        target: what is explained there, as `explain` takes it; None leaves it to the default, or
+            to `top_k`.
 
     >>> Output("species", 4)
     Output(name='species', target=Class(index=4))
@@ -101,8 +105,20 @@ class Output(Target):
     target: Any = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.name, bool) or not isinstance(self.name, str | int):
+            raise TargetError(
+                "target-argument",
+                received=repr(self.name),
+                argument="the name of Output",
+                expected="the name of an output, or its number",
+                advice="See model.output_names.",
+            )
         if self.target is not None:
             object.__setattr__(self, "target", as_target(self.target))
+
+    def named(self, class_names: Sequence[str] | None) -> Output:
+        """The inner target with class names looked up."""
+        return Output(self.name, self.target.named(class_names)) if self.target else self
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -163,7 +179,14 @@ class Function(Target):
     def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
         """What the function returns, checked."""
         del prepared
-        result = self.function(outputs.nested())
+        try:
+            result = self.function(outputs.nested())
+        except GradCamError:
+            raise
+        except (TypeError, LookupError, AttributeError, ValueError) as error:
+            raise TargetError(
+                "target-raised", target=self, error=type(error).__name__, reason=error
+            ) from error
         if not isinstance(result, tf.Tensor):
             raise TargetError("target-function", received=f"a {type(result).__name__}")
         if result.shape.rank not in {1, None}:
@@ -171,18 +194,20 @@ class Function(Target):
         return tf.reshape(tf.cast(result, tf.float32), (-1, 1))
 
 
-def as_target(target: Any, class_names: Sequence[str] | None = None) -> Target:
+def as_target(target: Any) -> Target:
     """The target that a number, a name, a list of those or a function stands for.
 
-    >>> as_target("dog", ["cat", "dog"])
+    Names stay names until `Target.named` looks them up.
+
+    >>> as_target("dog").named(["cat", "dog"])
     Class(index=1)
     """
     if isinstance(target, Target):
         return target
     if isinstance(target, str):
-        return Class(_named(target, class_names))
+        return Class(target)
     if isinstance(target, list | tuple) and target and all(isinstance(t, str) for t in target):
-        return Class([_named(name, class_names) for name in target])
+        return Class(list(target))
     if isinstance(target, type) or target is None or isinstance(target, bool):
         advice = " Make an instance of it." if isinstance(target, type) else ""
         raise TargetError("target-kind", received=repr(target), advice=advice)
@@ -195,16 +220,6 @@ def as_target(target: Any, class_names: Sequence[str] | None = None) -> Target:
     if array.dtype.kind not in "iu" or array.ndim > 1:
         raise TargetError("target-kind", received=repr(target), advice="")
     return Class(int(array) if array.ndim == 0 else array.tolist())
-
-
-def _named(name: str, class_names: Sequence[str] | None) -> int:
-    if class_names is None:
-        raise TargetError("no-class-names", name=name)
-    if name not in class_names:
-        hint = findings.suggestion(name, class_names)
-        names = findings.listing(class_names)
-        raise TargetError("unknown-class", name=name, names=names, hint=hint)
-    return list(class_names).index(name)
 
 
 def default_target(outputs: Outputs, top_k: int | None = None) -> Target:
@@ -221,8 +236,7 @@ def default_target(outputs: Outputs, top_k: int | None = None) -> Target:
     if rank == 4:
         return Segmentation()
     if rank == 1 or (rank == 2 and units == 1):
-        is_sided = output.ending == "sigmoid" or outputs.is_named_pair()
-        return Binary(positive=None) if is_sided else Regression(0)
+        return Binary(positive=None) if outputs.has_sides() else Regression(0)
     return Top(top_k or 1)
 
 
@@ -230,6 +244,8 @@ def resolve(target: Any, outputs: Outputs, top_k: int | None) -> Target:
     """The target to explain, with a class in a segmentation output read as one."""
     if target is None:
         return default_target(outputs, top_k)
+    if top_k is not None and isinstance(target, Output):
+        return Output(target.name, default_target(outputs.select(target.name), top_k))
     is_map = len(outputs.values) == 1 and outputs.values[0].shape.rank == 4
     if isinstance(target, Class) and is_map:
         return Segmentation(target.index)

@@ -579,9 +579,14 @@ def a_class_out_of_range_in_a_difference():
     gradcam.explain(cnn(), images(), Difference(0, 7))
 
 
-@case("one-unit", TargetError, "one single unit", "Binary(positive=True)")
-def class_one_of_a_single_unit():
-    gradcam.explain(unit("sigmoid"), images(), 1)
+@case("one-unit", TargetError, "one linear unit", "Binary(positive=True)")
+def class_one_of_a_linear_unit():
+    gradcam.explain(unit(), images(), 1)
+
+
+@case("class-range", TargetError, "Class 2 is out of range", "2 classes")
+def class_two_of_a_sigmoid_unit():
+    gradcam.explain(unit("sigmoid"), images(), 2)
 
 
 @case(
@@ -672,6 +677,36 @@ def a_target_function_without_return():
     gradcam.explain(cnn(), images(), lambda scores: None)
 
 
+@case("target-raised", TargetError, "the function <lambda> raised KeyError: 'kinds'", "Correct it")
+def a_target_function_that_raises():
+    gradcam.explain(two_outputs(), images(), lambda outputs: outputs["kinds"])
+
+
+@case("target-argument", TargetError, "Received 'yes' as the side", "True, False or None")
+def a_word_for_a_side():
+    Binary("yes")
+
+
+@case("target-argument", TargetError, "Received [True, False]", "target=[1, 0, ...]")
+def one_side_an_image():
+    Binary([True, False])
+
+
+@case("target-argument", TargetError, "Received 'a' as the index of Regression", "a unit")
+def a_word_for_a_unit():
+    Regression("a")
+
+
+@case("target-argument", TargetError, "Received 'abc' as the reference", "numbers of shape")
+def a_word_for_a_reference():
+    gradcam.explain(cnn(), images(), Similarity("abc"))
+
+
+@case("target-argument", TargetError, "Received [0] as the name of Output", "or its number")
+def a_list_for_an_output():
+    Output([0], 1)
+
+
 @case("top-k", TargetError, "top_k=9", "at most 4, the number of classes")
 def too_many_top_classes():
     gradcam.explain(cnn(), images(), top_k=9)
@@ -680,6 +715,11 @@ def too_many_top_classes():
 @case("top-k", TargetError, "top_k=2", "without target=1")
 def top_classes_and_a_target():
     gradcam.explain(cnn(), images(), 1, top_k=2)
+
+
+@case("top-k", TargetError, "without target=Output(name='kind'", "give target=Output('kind')")
+def top_classes_and_a_target_in_an_output():
+    gradcam.explain(two_outputs(), images(), Output("kind", 1), top_k=2)
 
 
 @case("top-k", TargetError, "top_k=0", "a number from 1")

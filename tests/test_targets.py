@@ -171,6 +171,17 @@ def test_two_names_are_the_sides_of_one_unit():
     assert set(predicted.targets) <= {"cat", "dog"}
 
 
+@pytest.mark.parametrize("class_names", [None, ["cat", "dog"]])
+def test_classes_are_the_sides_of_one_sigmoid_unit(class_names):
+    model = cnn(classes=1, activation="sigmoid")
+    for index, positive in ((0, False), (1, True)):
+        for target in (index, [index] * 3, Output(0, index)):
+            found = maps(model, target, class_names=class_names)
+            np.testing.assert_array_equal(found, maps(model, Binary(positive)))
+    linear = cnn(classes=1)
+    np.testing.assert_array_equal(maps(linear, 0), maps(linear, Regression()))
+
+
 def test_one_linear_unit_is_explained_with_a_warning():
     model = cnn(classes=1)
     explanation = gradcam.explain(model, images(), relu=False)
@@ -298,6 +309,19 @@ def test_output_takes_whatever_a_target_can_be():
     np.testing.assert_array_equal(first.targets, alone(images()).numpy().argmax(1))
 
 
+def test_the_top_classes_of_one_of_several_outputs():
+    inputs = keras.Input((16, 16, 3))
+    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="conv")(inputs))
+    kind = layers.Dense(3, activation="softmax", name="kind")(pooled)
+    model = keras.Model(inputs, [kind, layers.Dense(1, name="age")(pooled)])
+    alone = gradcam.explain(keras.Model(inputs, kind), images(), top_k=2, relu=False)
+    found = gradcam.explain(model, images(), Output("kind"), top_k=2, relu=False)
+    assert found.targets == alone.targets
+    np.testing.assert_allclose(found.maps, alone.maps, atol=1e-7)
+    with pytest.raises(gradcam.TargetError, match="leave top_k out"):
+        gradcam.explain(model, images(), Output("age"), top_k=2)
+
+
 def test_a_function_of_the_outputs():
     model = cnn(activation="softmax")
     found = maps(model, lambda scores: scores[:, 1] - scores[:, 3])
@@ -318,3 +342,31 @@ def test_eigencam_says_that_it_does_not_look_at_the_target():
     explanation = gradcam.explain(model, images(), 1, method="eigencam")
     assert "'eigencam' does not look at the target" in explanation.warnings[0]
     assert not gradcam.explain(model, images(), method="eigencam").warnings
+
+
+@pytest.mark.parametrize(
+    ("named", "indexed"),
+    [
+        (Class("bee"), Class(1)),
+        (Class(["dog", "ant", "bee"]), Class([3, 0, 1])),
+        (Difference("ant", Class("bee")), Difference(0, 1)),
+        (Output(0, "cat"), Output(0, 2)),
+        (Output(0, Difference("cat", 3)), Output(0, Difference(2, 3))),
+    ],
+)
+def test_names_inside_of_targets(named, indexed):
+    model = cnn()
+    np.testing.assert_array_equal(
+        maps(model, named, class_names=NAMES), maps(model, indexed, class_names=NAMES)
+    )
+    with pytest.raises(gradcam.errors.TargetError, match="no names to look it up in"):
+        maps(model, named)
+    with pytest.raises(gradcam.errors.TargetError, match="not one of class_names"):
+        maps(model, named, class_names=["one", "two", "three", "four"])
+
+
+def test_a_name_in_a_segmentation():
+    model, x = segmentation("softmax", classes=4), images(3, size=8)
+    named = gradcam.explain(model, x, Segmentation("cat"), class_names=NAMES)
+    np.testing.assert_array_equal(named.maps, gradcam.explain(model, x, Segmentation(2)).maps)
+    assert named.targets == ("cat",) * 3
