@@ -83,6 +83,14 @@ def test_images_on_another_scale_are_stretched():
     np.testing.assert_array_equal(base[0, ..., 0], [[0, 128], [255, 255]])
 
 
+@pytest.mark.parametrize("value", [-1.0, 300.0, -1])
+def test_a_constant_image_on_another_scale_is_black(value):
+    given = np.full((1, 2, 2, 3), value)
+    with np.errstate(all="raise"):
+        base = pictures.overlay(given, np.zeros((1, 2, 2), np.float32), 0.0, "turbo")
+    np.testing.assert_array_equal(base, 0)
+
+
 def test_with_top_k_every_class_has_its_overlay():
     found = explanation(top_k=2)
     assert found.overlay(np.zeros((3, 16, 16, 3))).shape == (3, 2, 16, 16, 3)
