@@ -74,22 +74,28 @@ class Explanation:
     def save(self, folder: str | Path) -> list[Path]:
         """Write each heatmap as a PNG and each raw map as a `.npy` file.
 
+        A heatmap along one or three axes is no picture: of those, only the raw map is written.
+
         Returns:
             The files, named `<image>.<method>.<layer with / as +>.<target>.heatmap.png`, and
-            `.map.npy`.
+            `.map.npy`. With `top_k` the target is `<rank>-<target>`, as names of classes can be
+            the same once they are fit for a file.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         written = []
         for image, place, target in self._each():
             layer = self.layer if isinstance(self.layer, str) else "+and+".join(self.layer)
-            parts = [f"{image:04d}", self.method, layer.replace("/", "+"), str(target)]
+            label = "-".join(map(str, (*place[1:], target)))
+            parts = [f"{image:04d}", self.method, layer.replace("/", "+"), label]
             stem = ".".join(re.sub(r"[^\w+\-\[\]]", "_", part) for part in parts)
-            picture = folder / f"{stem}.heatmap.png"
-            picture.write_bytes(pictures.encode(pictures.colour(self.heatmaps[place], "turbo")))
+            if self.heatmaps[place].ndim == 2:
+                picture = folder / f"{stem}.heatmap.png"
+                picture.write_bytes(pictures.encode(pictures.colour(self.heatmaps[place], "turbo")))
+                written.append(picture)
             array = folder / f"{stem}.map.npy"
             np.save(array, self.maps[place])
-            written += [picture, array]
+            written.append(array)
         return written
 
     def _each(self) -> list[tuple[int, tuple[int, ...], Any]]:

@@ -5,6 +5,7 @@ Convention: images are RGB here; OpenCV's BGR does not leave this file.
 
 from __future__ import annotations
 
+import numbers
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,10 +39,10 @@ def read_images(paths: Any, size: int | tuple[int, int]) -> np.ndarray:
     return np.stack(images).astype(np.float32)
 
 
-def overlay(images: Any, heatmaps: np.ndarray, alpha: float, colormap: str) -> np.ndarray:
+def overlay(images: Any, heatmaps: np.ndarray, alpha: Any, colormap: str) -> np.ndarray:
     """Heatmaps (batch, [classes,] height, width) in colour over images of the same size."""
-    if not 0 <= alpha <= 1:
-        raise GradCamError(
+    if not isinstance(alpha, numbers.Real) or not 0 <= float(alpha) <= 1:
+        raise ImageError(
             "unknown-option",
             option="alpha",
             value=alpha,
@@ -53,7 +54,8 @@ def overlay(images: Any, heatmaps: np.ndarray, alpha: float, colormap: str) -> n
     coloured = colour(heatmaps, colormap)
     if heatmaps.ndim == 4:
         base = base[:, np.newaxis]
-    mixed = (1 - alpha) * base.astype(np.float32) + alpha * coloured
+    share = float(alpha)
+    mixed = (1 - share) * base.astype(np.float32) + share * coloured
     return np.rint(mixed).astype(np.uint8)
 
 
@@ -123,6 +125,8 @@ def _bytes(images: np.ndarray) -> np.ndarray:
     if low >= 0 and high <= 255:
         factor = 255.0 if high <= 1 and images.dtype.kind == "f" else 1.0
         return np.rint(values * factor).astype(np.uint8)
+    if high == low:  # nothing to stretch
+        return np.zeros(values.shape, np.uint8)
     return np.rint((values - low) / (high - low) * 255).astype(np.uint8)
 
 

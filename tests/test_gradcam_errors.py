@@ -16,7 +16,7 @@ from keras import layers
 
 import gradcam
 from gradcam import findings
-from gradcam.errors import GradCamError, TargetError
+from gradcam.errors import GradCamError, ImageError, TargetError
 from gradcam.methods import METHODS
 from gradcam.targets import Binary, Difference, Output, Regression, Segmentation, Similarity
 from tests.gradcam_models import Subclassed, cnn, images
@@ -770,9 +770,19 @@ def an_unknown_colormap():
     gradcam.explain(cnn(), images()).overlay(images(), colormap="turbow")
 
 
-@case("unknown-option", GradCamError, "alpha=2", "from 0 to 1")
+@case("unknown-option", ImageError, "alpha=2", "from 0 to 1")
 def too_much_alpha():
     gradcam.explain(cnn(), images()).overlay(images(), alpha=2)
+
+
+@case("unknown-option", ImageError, "alpha='half'", "a number from 0 to 1", "0 shows the image")
+def a_word_for_alpha():
+    gradcam.explain(cnn(), images()).overlay(images(), alpha="half")
+
+
+@case("unknown-option", ImageError, "alpha=None", "a number from 0 to 1")
+def no_alpha():
+    gradcam.explain(cnn(), images()).overlay(images(), alpha=None)
 
 
 @case("fuse-inputs", GradCamError, "different inputs: left, right", "one by one")

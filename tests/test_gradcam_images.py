@@ -1,8 +1,10 @@
 """Pictures: read, coloured, laid over each other, saved."""
 
 import cv2
+import keras
 import numpy as np
 import pytest
+from keras import layers
 
 import gradcam
 from gradcam import images as pictures
@@ -81,6 +83,14 @@ def test_images_on_another_scale_are_stretched():
     np.testing.assert_array_equal(base[0, ..., 0], [[0, 128], [255, 255]])
 
 
+@pytest.mark.parametrize("value", [-1.0, 300.0, -1])
+def test_a_constant_image_on_another_scale_is_black(value):
+    given = np.full((1, 2, 2, 3), value)
+    with np.errstate(all="raise"):
+        base = pictures.overlay(given, np.zeros((1, 2, 2), np.float32), 0.0, "turbo")
+    np.testing.assert_array_equal(base, 0)
+
+
 def test_with_top_k_every_class_has_its_overlay():
     found = explanation(top_k=2)
     assert found.overlay(np.zeros((3, 16, 16, 3))).shape == (3, 2, 16, 16, 3)
@@ -100,6 +110,31 @@ def test_save_writes_heatmaps_and_raw_maps(tmp_path):
     np.testing.assert_array_equal(np.load(arrays[0]), found.maps[0, 0])
     picture = cv2.imread(str(written[0]))[..., ::-1]
     np.testing.assert_array_equal(picture, pictures.colour(found.heatmaps[0, 0], "turbo"))
+
+
+def test_saved_files_are_told_apart_where_class_names_are_not(tmp_path):
+    found = explanation(top_k=4, class_names=["cat/dog", "cat:dog", "cat dog", "cat_dog"])
+    written = found.save(tmp_path)
+    assert len(set(written)) == len(list(tmp_path.iterdir())) == 3 * 4 * 2
+    assert written[2].name == "0000.gradcam.conv2.1-cat_dog.heatmap.png"
+    np.testing.assert_array_equal(np.load(written[3]), found.maps[0, 1])
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+@pytest.mark.parametrize("top_k", [None, 2])
+def test_maps_that_are_no_pictures_are_saved_raw(rank, top_k, tmp_path):
+    conv, pool = {
+        1: (layers.Conv1D, layers.GlobalAveragePooling1D),
+        3: (layers.Conv3D, layers.GlobalAveragePooling3D),
+    }[rank]
+    parts = [keras.Input((6,) * rank + (2,)), conv(3, 3, name="conv"), pool(), layers.Dense(2)]
+    x = np.random.default_rng(0).normal(size=(2,) + (6,) * rank + (2,))
+    found = gradcam.explain(keras.Sequential(parts), x, top_k=top_k)
+    written = found.save(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(written)
+    assert [path.suffixes[-2:] for path in written] == [[".map", ".npy"]] * 2 * (top_k or 1)
+    first = found.maps[0] if top_k is None else found.maps[0, 0]
+    np.testing.assert_array_equal(np.load(written[0]), first)
 
 
 def test_a_notebook_shows_heatmaps_targets_and_warnings():
