@@ -154,6 +154,15 @@ def images_shape(shape: Shape | None, name: str = "images") -> None:
     )
 
 
+def concrete(*arrays: Any) -> None:
+    """Checks that none of them is a placeholder of a functional model."""
+    if any(isinstance(array, keras.KerasTensor) for array in arrays):
+        raise ValueError(
+            "sample() takes arrays or tensors. Received a KerasTensor, the placeholder of a functional "
+            "model. Use the layer keras_stn.GridSampler there."
+        )
+
+
 def grid_shape(shape: Shape | None, batch: int | None) -> None:
     """Checks that a grid holds two coordinates a point, for each image."""
     if shape is None or len(shape) != 4:

@@ -65,29 +65,34 @@ def localization_network(
     if data_format == "channels_first":
         # Convolutions with channels first don't run on a CPU.
         features = layers.Permute((2, 3, 1), **options)(features)
-    channels_last = {**options, "data_format": "channels_last"}
-    height, width = features.shape[1:3]
     if features.shape[3] is None:
         raise ValueError(
             "A localisation network needs to know the number of channels. Received input_shape="
             f"{tuple(input_shape)}. Height and width may be None."
         )
-    if height is None or width is None:
-        features = layers.Resizing(_WORKING_SIZE, _WORKING_SIZE, **channels_last)(features)
-    elif (factor := min(height, width) // _WORKING_SIZE) > 1:
-        features = layers.AveragePooling2D(factor, **channels_last)(features)
-    for count in filters:
-        features = layers.Conv2D(count, 5, padding="same", activation="relu", **channels_last)(
-            features
-        )
-        features = _halve(features, layers.MaxPooling2D, 2, channels_last)
-    while max(features.shape[1:3]) > _LAST_SIZE:
-        features = _halve(features, layers.AveragePooling2D, 1, channels_last)
+    features = _summary(features, filters, {**options, "data_format": "channels_last"})
     features = layers.Flatten(**options)(features)
     features = layers.Dense(units, activation="relu", **options)(features)
     theta_regression_options = {"step_size": _STEP_SIZE, **theta_regression_options}
     theta = ThetaRegression(transform, **options, **theta_regression_options)(features)
     return keras.Model(inputs, theta, name="localization")
+
+
+def _summary(images: Any, filters: Sequence[int], options: dict[str, Any]) -> Any:
+    """Brings images down to a working size, and convolutions of them to a few positions."""
+    layers = keras.layers
+    features = images
+    height, width = features.shape[1:3]
+    if height is None or width is None:
+        features = layers.Resizing(_WORKING_SIZE, _WORKING_SIZE, **options)(features)
+    elif (factor := min(height, width) // _WORKING_SIZE) > 1:
+        features = layers.AveragePooling2D(factor, **options)(features)
+    for count in filters:
+        features = layers.Conv2D(count, 5, padding="same", activation="relu", **options)(features)
+        features = _halve(features, layers.MaxPooling2D, 2, options)
+    while max(features.shape[1:3]) > _LAST_SIZE:
+        features = _halve(features, layers.AveragePooling2D, 1, options)
+    return features
 
 
 def _halve(features: Any, pooling: Any, least: int, options: dict[str, Any]) -> Any:

@@ -67,11 +67,7 @@ def sample(
         bool(align_corners),
     )
     checks.data_format(data_format)
-    if any(isinstance(array, keras.KerasTensor) for array in (images, grid)):
-        raise ValueError(
-            "sample() takes arrays or tensors. Received a KerasTensor, the placeholder of a functional "
-            "model. Use the layer keras_stn.GridSampler there."
-        )
+    checks.concrete(images, grid)
     images, grid = tf.convert_to_tensor(images), tf.convert_to_tensor(grid)
     checks.images_shape(images.shape.as_list() if images.shape.rank is not None else None)
     checks.grid_shape(

@@ -110,7 +110,11 @@ def test_only_coordinates_knows_how_corners_are_aligned():
 
 @pytest.mark.parametrize("name", MODULES)
 def test_files_can_be_read_in_one_sitting(name):
-    assert len(MODULES[name].read_text(encoding="utf-8").splitlines()) <= 400
+    text = MODULES[name].read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < 60, node.name
 
 
 @pytest.mark.parametrize("name", MODULES)

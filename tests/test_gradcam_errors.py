@@ -103,6 +103,31 @@ def a_model_that_never_ran():
     gradcam.explain(Subclassed(), images())
 
 
+@case(
+    "layer-not-built",
+    gradcam.ModelError,
+    "head_not_built/head",
+    "is not built",
+    "Call model(images) once",
+)
+def a_model_whose_layer_never_ran():
+    class HeadNotBuilt(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.convolve = keras.layers.Conv2D(4, 3)
+            self.head = keras.layers.Dense(2, name="head")
+
+        def build(self, input_shape):
+            self.convolve.build(input_shape)
+
+        def call(self, x):
+            return self.head(keras.ops.mean(self.convolve(x), axis=(1, 2)))
+
+    model = HeadNotBuilt()
+    model.build((None, *images().shape[1:]))
+    gradcam.explain(model, images())
+
+
 @case("unknown-input-shape", gradcam.ModelError, "shape of the inputs of 'bare' is not known")
 def a_model_without_a_shape():
     class Bare(keras.Model):
