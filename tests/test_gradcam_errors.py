@@ -1,8 +1,10 @@
 """Every message: what was received, what was expected, what to do. One case a code."""
 
 import dataclasses
+import importlib
 import os
 import pickle
+import pkgutil
 import subprocess
 import sys
 import types
@@ -15,9 +17,10 @@ import tensorflow as tf
 from keras import layers
 
 import gradcam
-from gradcam import findings
+from gradcam import findings, sentences
 from gradcam.errors import GradCamError, ImageError, TargetError
 from gradcam.methods import METHODS
+from gradcam.sentences import about_images, about_layers, about_models, about_targets
 from gradcam.targets import Binary, Difference, Output, Regression, Segmentation, Similarity
 from tests.gradcam_models import Subclassed, cnn, images
 
@@ -847,8 +850,14 @@ def test_the_message_says_what_was_received_what_was_expected_and_what_to_do(nam
 def test_every_code_has_a_case():
     tested = {code for code, *_ in CASES.values()}
     elsewhere = {"wrong-backend", "legacy-keras"}
-    warnings = {code for code in findings.SENTENCES if code.startswith("warn-")}
-    assert set(findings.SENTENCES) == tested | elsewhere | warnings
+    themes = (about_models, about_layers, about_images, about_targets)
+    assert {code for theme in themes for code in theme.SENTENCES} == tested | elsewhere
+
+
+def test_no_code_stands_in_two_themes():
+    names = [f"gradcam.sentences.{info.name}" for info in pkgutil.iter_modules(sentences.__path__)]
+    codes = [code for name in names for code in importlib.import_module(name).SENTENCES]
+    assert sorted(codes) == sorted(findings.SENTENCES)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,52 @@
+"""About the model: not one, not built, does not run."""
+
+SENTENCES: dict[str, str] = {
+    "wrong-backend": (
+        "Keras runs on {backend}. gradcam explains models of Keras 3 on TensorFlow. Set"
+        " KERAS_BACKEND=tensorflow before the first import of keras and load the model again."
+    ),
+    "legacy-keras": (
+        "TF_USE_LEGACY_KERAS=1 makes tf.keras the Keras 2 of the tf_keras package. gradcam explains"
+        " models of Keras 3. Unset the variable and load the model's file with keras.models."
+        "load_model."
+    ),
+    "legacy-model": (
+        "The model is a {kind} of the tf_keras package (Keras 2). Expected a model of Keras 3. Save"
+        " it to a file and load that with keras.models.load_model."
+    ),
+    "not-a-model": (
+        "Received {received} as the model. Expected a keras.Model (Functional, Sequential or"
+        " subclassed). {advice}"
+    ),
+    "not-built": (
+        "The model '{name}' is not built: it has no weights yet. Expected a model that has run"
+        " once. Call it on one batch, or give it a keras.Input, and load its weights first."
+    ),
+    "layer-not-built": (
+        "The layer '{layer}' of the model '{name}' is not built: it has no weights yet. Expected a"
+        " model whose layers have all run once. Call model(images) once, and load its weights"
+        " first."
+    ),
+    "unknown-input-shape": (
+        "The shape of the inputs of '{name}' is not known: it was built without one. Expected a"
+        " model that was called or built with a shape. Call it on one batch first."
+    ),
+    "returns-none": (
+        "The call of {where} returned None. Expected a tensor. Look for a branch of `call` without"
+        " `return`."
+    ),
+    "returns-no-tensor": (
+        "The model '{name}' returned {received}. Expected tensors with the batch as first axis."
+        " Let its `call` return the scores."
+    ),
+    "cannot-run": (
+        "The model '{name}' raised {error} in {where}, on inputs of shape {shapes}: {reason}."
+        " Expected a model that runs on these inputs. Call model(images) to see the whole error;"
+        " it has to work first."
+    ),
+    "numpy-in-call": (
+        "{where} calls NumPy, or `.numpy()`, on a tensor ({reason}). No gradient can flow through"
+        " NumPy and no graph can hold it. Use the functions of keras.ops or tf there, or choose"
+        " a layer of another model that ends before it."
+    ),
+}

@@ -1,0 +1,45 @@
+"""Warnings: the map is there, but there is something to know about it."""
+
+SENTENCES: dict[str, str] = {
+    "warn-probability": (
+        "The scores of output '{name}' are probabilities: the {activation} that made them is"
+        " not the model's last step, so its input can't be used. Gradients of probabilities fade"
+        " where the model is sure. Let the model end in the {activation}, or leave it out."
+    ),
+    "warn-one-linear-unit": (
+        "The output is one linear unit: unit 0 itself was explained. Say what it means:"
+        " gradcam.targets.Binary() for the logit of a yes or no, Regression() for a quantity."
+    ),
+    "warn-class-independent": (
+        "'{method}' does not look at the target: the map is the same for every class, and"
+        " counterfactual=True has no effect. Choose another method to explain a class."
+    ),
+    "warn-token-layers": (
+        "'{path}' is the last feature map, but what follows works on a sequence (first"
+        " '{sequence}'). Its map is that of early features. Expect it to be coarse in meaning."
+    ),
+    "warn-no-frame": (
+        "The map of '{path}' has {map_rank} axes of positions, the input '{name}' of shape {shape}"
+        " has not. The heatmaps are left at the size of the map."
+    ),
+    "warn-all-negative": (
+        "image {image}: everything in '{path}' speaks against {target}, so nothing is left after"
+        " the ReLU. Use relu=False to see the negative side, or counterfactual=True."
+    ),
+    "warn-dead-activations": (
+        "image {image}: all activations of '{path}' are zero, so the map is zero. Look for a dead"
+        " ReLU, or an image outside of the range the model expects."
+    ),
+    "warn-zero-gradient": (
+        "image {image}: the gradient of {target} is zero everywhere in '{path}', so the map is"
+        " zero{reason}. Look for a saturated activation or a dead ReLU after the layer."
+    ),
+    "warn-zero-map": (
+        "image {image}: the evidence in '{path}' for {target} cancels to an all-zero map. Use"
+        " another method or layer."
+    ),
+    "warn-no-effect": (
+        "image {image}: changing any channel of '{path}' leaves {target} as it is, so the map is"
+        " zero. Look for a saturated activation or a dead ReLU after the layer."
+    ),
+}
