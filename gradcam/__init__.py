@@ -36,6 +36,7 @@ from gradcam.errors import (
 
 if TYPE_CHECKING:
     from gradcam import targets
+    from gradcam.doctor import Diagnosis, Finding, diagnose
     from gradcam.explainer import Explainer, explain
     from gradcam.explanation import Explanation
     from gradcam.feature_maps import LayerInfo
@@ -47,9 +48,11 @@ __all__ = [
     "METHODS",
     "AmbiguousLayerError",
     "BlockedGradientError",
+    "Diagnosis",
     "DisconnectedLayerError",
     "Explainer",
     "Explanation",
+    "Finding",
     "GradCamError",
     "ImageError",
     "LayerInfo",
@@ -58,6 +61,7 @@ __all__ = [
     "NonFiniteError",
     "NotAFeatureMapError",
     "TargetError",
+    "diagnose",
     "explain",
     "layers",
     "read_images",
@@ -66,9 +70,12 @@ __all__ = [
 
 _HOMES = {
     "METHODS": "methods",
+    "Diagnosis": "doctor",
     "Explainer": "explainer",
     "Explanation": "explanation",
+    "Finding": "doctor",
     "LayerInfo": "feature_maps",
+    "diagnose": "doctor",
     "explain": "explainer",
     "layers": "inspection",
     "read_images": "images",

@@ -53,11 +53,14 @@ class Call:
         path: where it sits below the model, such as `"encoder[1]/conv"`.
         inside: the kind of graph that hides its output, or None when it can be tapped.
         layer: the layer object.
+        received: the tensors that it was called with.
+        training: the `training` that it was called with, None where it was not told.
         data_format: `"channels_first"`, `"channels_last"`, or None where the layer has none.
         has_weights: whether it owns weights itself.
         first_op: the number of operations in the graph when it began.
         last_op: and when it ended.
         returned_none: whether it returned None.
+        raised: whether an exception came out of it.
         children: the calls that it made.
     """
 
@@ -67,6 +70,8 @@ class Call:
     parent: Call | None
     layer: Any = None
     outputs: tuple[tf.Tensor, ...] = ()
+    received: tuple[tf.Tensor, ...] = ()
+    training: Any = None
     path: str = ""
     inside: str | None = None
     data_format: str | None = None
@@ -74,6 +79,7 @@ class Call:
     first_op: int = 0
     last_op: int = 0
     returned_none: bool = False
+    raised: bool = False
     children: list[Call] = field(default_factory=list)
 
     @property
@@ -118,10 +124,15 @@ class _NoNewVariables(list[Any]):
 
 
 class Recorder:
-    """Records the calls that the current thread makes while `graph` is being built."""
+    """Records the calls that the current thread makes while `graph` is being built.
 
-    def __init__(self, graph: tf.Graph) -> None:
-        self.calls: list[Call] = []
+    Args:
+        graph: the graph.
+        calls: the list that the calls go into, for who wants them also after an exception.
+    """
+
+    def __init__(self, graph: tf.Graph, calls: list[Call] | None = None) -> None:
+        self.calls: list[Call] = [] if calls is None else calls
         self.failed: Call | None = None
         self._new_variables = _NoNewVariables()
         self._graph = graph
@@ -199,13 +210,14 @@ class Recorder:
         def call(*args: Any, **kwargs: Any) -> Any:
             if threading.get_ident() != self._thread:
                 return original(*args, **kwargs)
-            entry = self._enter(operation)
+            entry = self._enter(operation, args, kwargs)
             returned = False
             try:
                 result = plain(*args, **kwargs)
                 returned = True
             finally:
                 if not returned:
+                    entry.raised = True
                     self.failed = self.failed or entry
                 self._stack.pop()
                 entry.last_op = self._size()
@@ -214,7 +226,7 @@ class Recorder:
 
         return call
 
-    def _enter(self, operation: Any) -> Call:
+    def _enter(self, operation: Any, args: Any, kwargs: Any) -> Call:
         parent = self._stack[-1] if self._stack else None
         entry = Call(
             name=operation.name,
@@ -222,6 +234,10 @@ class Recorder:
             families=tuple(kind.__name__ for kind in type(operation).__mro__),
             parent=parent,
             layer=operation,
+            received=tuple(
+                leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, tf.Tensor)
+            ),
+            training=_training(operation, args, kwargs),
             data_format=getattr(operation, "data_format", None),
             has_weights=bool(_own_weights(operation)),
             first_op=self._size(),
@@ -292,6 +308,15 @@ def _trainer_attributes() -> frozenset[str]:
 def _own_weights(operation: Any) -> list[Any]:
     inner = {id(w) for layer in getattr(operation, "_layers", ()) for w in layer.weights}
     return [w for w in getattr(operation, "weights", ()) if id(w) not in inner]
+
+
+def _training(operation: Any, args: Any, kwargs: Any) -> Any:
+    """The argument `training` of a call, wherever it stands."""
+    if "training" in kwargs or len(args) < 2:
+        return kwargs.get("training")
+    names = list(inspect.signature(type(operation).call).parameters)[1:]
+    place = names.index("training") if "training" in names else len(args)
+    return args[place] if place < len(args) else None
 
 
 def _nothing() -> None:

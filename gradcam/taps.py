@@ -105,8 +105,14 @@ class Source(Protocol):
     def built_count(self) -> int | None:
         """The length of the list of inputs of a source without specs; None where it takes none."""
 
-    def record(self, inputs: list[tf.Tensor], structure: Any) -> Recording:
-        """Run the model on tensors of the graph that is being traced."""
+    def record(
+        self, inputs: list[tf.Tensor], structure: Any, calls: list[Call] | None = None
+    ) -> Recording:
+        """Run the model on tensors of the graph that is being traced.
+
+        `calls` is a list to be filled with the recording's calls: it holds those that were made
+        before an exception, too.
+        """
 
 
 class KerasSource:
@@ -151,10 +157,12 @@ class KerasSource:
             return None
         return len(shapes) if any(isinstance(n, tuple | list | dict) for n in shapes) else None
 
-    def record(self, inputs: list[tf.Tensor], structure: Any) -> Recording:
+    def record(
+        self, inputs: list[tf.Tensor], structure: Any, calls: list[Call] | None = None
+    ) -> Recording:
         """Run the model, watched."""
         arguments = self._arguments(inputs, structure)
-        recorder = Recorder(inputs[0].graph)
+        recorder = Recorder(inputs[0].graph, calls)
         try:
             with recorder.watching(self.model):
                 result = self.model(arguments, training=False)
@@ -227,7 +235,7 @@ def _failure(
     nothing = next((call for call in recorder.calls if call.returned_none), None)
     if nothing is not None:
         return ModelError("returns-none", where=_where(nothing, name))
-    reason = _reason(error)
+    reason = reason_of(error)
     where = _where(recorder.failed, name)
     text = str(error)
     if "numpy" in text and (
@@ -241,7 +249,7 @@ def _failure(
     )
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """The sentence of an error: Keras puts its own first and colours the original."""
     lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines()]
     said = [line for line in lines if line and not line.startswith("Exception encountered")]
