@@ -64,6 +64,8 @@ __all__ = [
     "targets",
 ]
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "METHODS": "methods",
     "Explainer": "explainer",
