@@ -89,9 +89,9 @@ def _command(given: Sequence[str]) -> str:
     names = findings.listing(COMMANDS)
     if given and not given[0].startswith("-"):
         hint = findings.suggestion(given[0], COMMANDS)
-        raise GradCamError("unknown-command", name=given[0], names=names, hint=hint)
+        raise GradCamError("command-unknown", name=given[0], names=names, hint=hint)
     _, rest = parser.parse_known_args(given)
-    raise GradCamError("no-command", received=" ".join(rest) or "no command", names=names)
+    raise GradCamError("command-missing", received=" ".join(rest) or "no command", names=names)
 
 
 def _epilog(given: Sequence[str]) -> str:
@@ -117,7 +117,7 @@ def _options(command: Any, name: str, given: Sequence[str]) -> argparse.Namespac
     options, unknown = parser.parse_known_intermixed_args(given)
     if unknown:
         known = [text for action in parser._actions for text in action.option_strings]
-        name = unknown[0].partition("=")[0]
-        hint = findings.suggestion(name, known)
-        parser.error(findings.message("unknown-argument", name=unknown[0], hint=hint))
+        text = unknown[0].partition("=")[0]
+        hint = findings.suggestion(text, known)
+        raise GradCamError("flag-unknown", name=text, hint=hint, command=parser.prog)
     return options

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gradcam.sentences import (
     about_commands,
+    about_files,
     about_images,
     about_layers,
     about_models,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SENTENCES: dict[str, str] = (
     about_models.SENTENCES
+    | about_files.SENTENCES
     | about_layers.SENTENCES
     | about_images.SENTENCES
     | about_targets.SENTENCES

@@ -15,7 +15,6 @@ from gradcam.jobs import applications, quiet
 if TYPE_CHECKING:
     import argparse
     import types
-    from collections.abc import Iterator
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

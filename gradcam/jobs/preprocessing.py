@@ -136,7 +136,11 @@ def _checked(name: str, preprocess: Preprocess, images: np.ndarray) -> np.ndarra
         raise _failed(name, error) from error
     if result.dtype.kind not in "biuf" or len(result.shape) != 4 or len(result) != len(images):
         raise GradCamError(
-            "preprocess-result", name=name, shape=result.shape, dtype=result.dtype, given=images.shape
+            "preprocess-result",
+            name=name,
+            shape=result.shape,
+            dtype=result.dtype,
+            given=images.shape,
         )
     return result
 
