@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from gradcam.feature_maps import LayerInfo
     from gradcam.images import read_images
     from gradcam.inspection import layers
+    from gradcam.loading import load_model
     from gradcam.methods import METHODS
 
 __all__ = [
@@ -64,9 +65,12 @@ __all__ = [
     "diagnose",
     "explain",
     "layers",
+    "load_model",
     "read_images",
     "targets",
 ]
+
+__version__ = "0.1.0"
 
 _HOMES = {
     "METHODS": "methods",
@@ -78,6 +82,7 @@ _HOMES = {
     "diagnose": "doctor",
     "explain": "explainer",
     "layers": "inspection",
+    "load_model": "loading",
     "read_images": "images",
     "targets": "targets",
 }
