@@ -11,8 +11,8 @@ import re
 from typing import TYPE_CHECKING
 
 from gradcam.sentences import (
-    about_diagnosis,
     about_commands,
+    about_diagnosis,
     about_files,
     about_images,
     about_layers,

@@ -110,12 +110,15 @@ class _NoNewVariables(list[Any]):
     The state of a seed is no weight: a `call` may make a Dropout anew each time it runs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_build: bool) -> None:
         super().__init__()
         self.refused: str | None = None
+        self._may_build = may_build
 
     def append(self, variable: Any) -> None:
         """Refuse a variable, before its layer knows of it."""
+        if self._may_build:
+            return
         if variable.name == "seed_generator_state":
             super().append(variable)
             return
@@ -129,12 +132,15 @@ class Recorder:
     Args:
         graph: the graph.
         calls: the list that the calls go into, for who wants them also after an exception.
+        may_build: whether layers may create weights, for the length of the trace.
     """
 
-    def __init__(self, graph: tf.Graph, calls: list[Call] | None = None) -> None:
+    def __init__(
+        self, graph: tf.Graph, calls: list[Call] | None = None, *, may_build: bool = False
+    ) -> None:
         self.calls: list[Call] = [] if calls is None else calls
         self.failed: Call | None = None
-        self._new_variables = _NoNewVariables()
+        self._new_variables = _NoNewVariables(may_build=may_build)
         self._graph = graph
         self._thread = threading.get_ident()
         self._stack: list[Call] = []

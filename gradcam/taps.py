@@ -116,7 +116,15 @@ class Source(Protocol):
 
 
 class KerasSource:
-    """A Keras model as a source."""
+    """A Keras model as a source.
+
+    Attributes:
+        model: the model.
+        name: its name.
+        may_build: whether layers may create weights while it is recorded.
+    """
+
+    may_build = False
 
     def __init__(self, model: keras.Model) -> None:
         environment.check_model(model)
@@ -162,7 +170,7 @@ class KerasSource:
     ) -> Recording:
         """Run the model, watched."""
         arguments = self._arguments(inputs, structure)
-        recorder = Recorder(inputs[0].graph, calls)
+        recorder = Recorder(inputs[0].graph, calls, may_build=self.may_build)
         try:
             with recorder.watching(self.model):
                 result = self.model(arguments, training=False)
@@ -253,7 +261,11 @@ def reason_of(error: Exception) -> str:
     """The sentence of an error: Keras puts its own first and colours the original."""
     lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines()]
     said = [line for line in lines if line and not line.startswith("Exception encountered")]
-    return said[0].rstrip(".") if said else "without a word"
+    # TensorFlow's runtime says where in the graph first, and what last, before the operation.
+    number = next((n for n, line in enumerate(said) if line.startswith("[[{{node")), 0)
+    if number:
+        said = said[number - 1 :]
+    return re.sub(r" for '\{\{node.*", "", said[0]).rstrip(".") if said else "without a word"
 
 
 def _where(call: Call | None, name: str) -> str:

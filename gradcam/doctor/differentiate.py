@@ -18,9 +18,18 @@ _PATIENCE = 20
 
 
 def gradients(
-    score: tf.Tensor, towards: Sequence[Any], recording: Recording
+    score: tf.Tensor,
+    towards: Sequence[Any],
+    recording: Recording,
+    opaque: Sequence[tf.Operation] = (),
 ) -> tuple[list[Any], list[tf.Operation]]:
-    """The gradients, None where there is none, and the operations without a registered gradient.
+    """The gradients, None where there is none, and the operations that have none to hand on.
+
+    Args:
+        score: what is differentiated.
+        towards: tensors and variables.
+        recording: the model.
+        opaque: operations that are known to have no gradient.
 
     >>> with tf.Graph().as_default():
     ...     x = tf.compat.v1.placeholder(tf.float32, (None, 2))
@@ -28,7 +37,7 @@ def gradients(
     ...     gradients(tf.math.bessel_k0(x), [x], recording)[0]
     [None]
     """
-    missing: list[tf.Operation] = []
+    missing = list(opaque)
     while True:
         stopped = [output for operation in missing for output in operation.outputs]
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gradcam import findings, heatmaps
+from gradcam import findings, heatmaps, recorder
 from gradcam.doctor.diagnosis import Finding, finding, from_error, retold
 from gradcam.doctor.view import describe, image_numbers
 from gradcam.doctor.zeros import has_zero_kernel
@@ -44,9 +44,9 @@ def failure(view: View) -> Iterator[Finding]:
         yield finding("returns-none", "error", _path(nothing, model), where=where)
         return
     culprit = next((call for call in reversed(calls) if call.raised), None)
-    flatten = _flattened(view, culprit) if culprit is not None else None
-    if flatten is not None:
-        yield flatten
+    refusing = _refusing(error, view) if code in {"cannot-run", ""} else None
+    if refusing is not None:
+        yield refusing
         return
     if isinstance(error, GradCamError) and code != "cannot-run":
         yield from_error(error, _path(culprit, model))
@@ -64,6 +64,29 @@ def failure(view: View) -> Iterator[Finding]:
         error=type(original).__name__,
         shapes=shapes or str(tuple(view.recording.inputs[0].shape)),
         reason=reason_of(original),
+    )
+
+
+def _refusing(error: Exception, view: View) -> Finding | None:
+    """The finding for a convolution that refuses what a Flatten before it gives."""
+    found = re.search(r"of layer ['\"]?(\w+)['\"]? is incompatible", str(error))
+    leaves = [call for call in view.recording.calls if call.is_leaf and not call.raised]
+    if found is None or not leaves or "Flatten" not in leaves[-1].families:
+        return None
+    layers = recorder.operations_of(view.recording.calls[0].layer)
+    refusing = next((layer for layer in layers if layer.name == found[1]), None)
+    if refusing is None or not _is_convolution(type(refusing)):
+        return None
+    flatten, parent = leaves[-1], leaves[-1].parent
+    path = f"{parent.path if parent else ''}/{found[1]}".lstrip("/")
+    return finding(
+        "forward-flatten",
+        "error",
+        flatten.path,
+        flatten=flatten.path,
+        path=path,
+        before=tuple(flatten.received[0].shape),
+        after=tuple(flatten.outputs[0].shape),
     )
 
 
@@ -85,6 +108,10 @@ class Forward:
         self._count = len(view.batch)
         self.calls = view.tapped
         self._spreads: dict[Any, tf.Tensor] = {}
+        self._behind_dead: set[tf.Operation] = set()
+        self._probabilities = {
+            output.value.ref() for output in view.recording.outputs if output.ending != "linear"
+        }
         self.tensors: dict[str, Any] = {
             str(number): self._measured(call) for number, call in enumerate(self.calls)
         }
@@ -124,6 +151,8 @@ class Forward:
         received = [t for t in call.received if t.dtype.is_floating and t.shape.rank]
         if received and output.op in self._view.seen:
             known["received"] = tf.reduce_max(tf.stack([self._spread(t) for t in received]))
+            sizes = [tf.cast(tf.reduce_max(tf.abs(t)), tf.float32) for t in received]
+            known["size"] = tf.reduce_max(tf.stack(sizes))
         return known
 
     def _spread(self, tensor: tf.Tensor) -> tf.Tensor:
@@ -148,7 +177,7 @@ class Forward:
 
     def _flattens(self) -> Iterator[Finding]:
         for call in self._view.recording.calls:
-            if call.is_leaf and call.received and _is_convolution(call):
+            if call.is_leaf and call.received and _is_convolution(type(call.layer)):
                 found = _flattened(self._view, call)
                 if found is not None:
                     yield found
@@ -178,6 +207,9 @@ class Forward:
         numbers = self._count * int(np.prod([n or 1 for n in output.shape.as_list()[1:]]))
         facts = {"path": call.path, "count": self._count}
         if is_relu and (high <= 0).all():
+            if output.op in self._behind_dead or known.get("size", 1.0) == 0:
+                return
+            self._behind_dead |= self._view.users([output])
             severity = "error" if numbers >= _ENOUGH else "warning"
             yield finding("forward-dead", severity, call.path, **facts)
             return
@@ -187,13 +219,14 @@ class Forward:
             yield finding("forward-dead-channels", "warning", call.path, **facts)
         size = max(abs(float(known["low"])), float(np.abs(high).max()))
         is_constant = float(known["spread"]) <= 1e-7 * size
-        had_variety = self._count > 1 and known.get("received", 0.0) > 0
+        # A probability that is 1 for all images is saturated, and told of as that.
+        had_variety = output.ref() not in self._probabilities and known.get("received", 0.0) > 0
         if is_constant and had_variety and not has_zero_kernel(call):
             yield finding("forward-constant", "warning", call.path, **facts)
 
 
-def _is_convolution(call: Call) -> bool:
-    return any(CONVOLUTION.fullmatch(family) for family in call.families)
+def _is_convolution(kind: type) -> bool:
+    return any(CONVOLUTION.fullmatch(family.__name__) for family in kind.__mro__)
 
 
 def _is_training(call: Call) -> bool:
@@ -208,8 +241,6 @@ def _is_training(call: Call) -> bool:
 
 def _flattened(view: View, convolution: Call) -> Finding | None:
     """The finding where positions are flattened away before a convolution."""
-    if not _is_convolution(convolution) or not convolution.received:
-        return None
     tensor = convolution.received[0]
     chain = through_shape_ops(tensor) if tensor.op.type in SHAPE_OPS else [tensor]
     makers = {view.recording.maker(t.op) for t in chain}
@@ -220,7 +251,7 @@ def _flattened(view: View, convolution: Call) -> Finding | None:
         if len(before) > 2 and before[1:-1] != after[1:-1]:
             return finding(
                 "forward-flatten",
-                "error" if convolution.raised else "warning",
+                "warning",
                 call.path,
                 flatten=call.path,
                 path=convolution.path,

@@ -46,10 +46,8 @@ class Gradients:
         outputs = [call.outputs[0] for call in self.calls]
         is_half = any(output.dtype == tf.float16 for output in outputs)
         scale = self._scale = HALF_SCALE if is_half else 1.0
-        found, self._missing = differentiate.gradients(view.scores * scale, outputs, view.recording)
-        plain = (
-            differentiate.gradients(view.scores, outputs, view.recording)[0] if is_half else found
-        )
+        found, self._missing = view.gradients(view.scores * scale, outputs)
+        plain = view.gradients(view.scores, outputs)[0] if is_half else []
         self._reached = {
             call: gradient is not None for call, gradient in zip(self.calls, found, strict=True)
         }
@@ -60,7 +58,7 @@ class Gradients:
                 {} if gradient is None else differentiate.measured(gradient) for gradient in found
             ],
             "plain": [
-                tf.norm(tf.cast(gradient, tf.float32)) if is_half and gradient is not None else 0.0
+                {} if gradient is None else {"norm": tf.norm(tf.cast(gradient, tf.float32))}
                 for gradient in plain
             ],
             "closed": [closed.share for closed in self._closed],
@@ -112,7 +110,7 @@ class Gradients:
             return
         outputs = [call.outputs[0] for call in hit]
         found = blockers.stops(outputs, view.scores)
-        found += [(op, f"{op.type}, which has no gradient,") for op in self._missing]
+        found += [(op, _without_gradient(op)) for op in self._missing]
         found = found or blockers.custom_stops(outputs, view.scores)
         seen = set()
         for operation, words in sorted(found, key=lambda pair: pair[0].name):
@@ -184,12 +182,10 @@ class Gradients:
             )
 
     def _underflow(self, norms: dict[Call, float], plain: list[Any]) -> Iterator[Finding]:
-        if self._scale == 1.0:
-            return
         lost = [
             call
-            for call, norm in zip(self.calls, plain, strict=True)
-            if norms.get(call, 0.0) > 0 and float(norm) == 0
+            for call, known in zip(self.calls, plain, strict=False)
+            if norms.get(call, 0.0) > 0 and known.get("norm") == 0
         ]
         if lost:
             facts = {"before": lost[-1].path, "norm": norms[lost[-1]] / self._scale}
@@ -245,13 +241,14 @@ class Gradients:
             facts |= {"operation": one.word, "path": path, "share": share}
             yield finding(code, severity, path, **facts, **after_is)
         elif norms[call] == 0:
-            py = [op for op in between if op.type == "EagerPyFunc"]
-            if py:
-                words = f"tf.py_function{blockers.place(py[0], view.recording)}"
-                where = f"{call.path} -> {words} -> {after.path}"
-                yield finding("gradient-no-slope", severity, where, operation=words, **facts)
-            else:
-                yield finding("gradient-zero", "warning", call.path, **facts, **after_is)
+            yield finding("gradient-zero", "warning", call.path, **facts, **after_is)
+
+
+def _without_gradient(operation: tf.Operation) -> str:
+    """An operation that has no gradient, in words."""
+    if operation.type == "EagerPyFunc":
+        return "a Python function that leaves TensorFlow (tf.py_function)"
+    return f"{operation.type}, which has no gradient,"
 
 
 def _can_learn(call: Call) -> bool:

@@ -79,7 +79,7 @@ class Transformers:
         }
         view = self._view
         if view.scores is not None and theta.op in view.way:
-            gradient = differentiate.gradients(view.scores, [theta], view.recording)[0][0]
+            gradient = view.gradients(view.scores, [theta])[0][0]
             self._has_gradient[call] = gradient is not None
             if gradient is not None:
                 known["gradient"] = differentiate.measured(gradient)

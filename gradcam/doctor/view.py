@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import tensorflow as tf
 
 from gradcam import paths, program, targets
+from gradcam.doctor import differentiate
 from gradcam.doctor.careful import attempt
 from gradcam.doctor.diagnosis import Finding
 from gradcam.feature_maps import FeatureMaps
@@ -55,6 +56,8 @@ class View:
         target_error: why there are no scores.
         chosen: the layer that is explained.
         choice_error: why there is none.
+        is_opaque: whether the gradient of a `tf.py_function` failed, so that it counts as none.
+        aimed: the target and its arguments, where one was given.
     """
 
     source: Source
@@ -68,6 +71,7 @@ class View:
     target_error: Exception | None = None
     chosen: Call | None = None
     choice_error: Exception | None = None
+    is_opaque: bool = False
     aimed: tuple[Target, tuple[Any, ...]] | None = field(default=None, repr=False)
 
     @functools.cached_property
@@ -89,6 +93,17 @@ class View:
     def way(self) -> set[tf.Operation]:
         """The operations that the scores are computed from."""
         return set() if self.scores is None else ancestors([self.scores])
+
+    @functools.cached_property
+    def opaque(self) -> list[tf.Operation]:
+        """The operations whose gradient is known to fail."""
+        return [op for op in self.way if op.type == "EagerPyFunc"] if self.is_opaque else []
+
+    def gradients(
+        self, score: tf.Tensor, towards: Sequence[Any]
+    ) -> tuple[list[Any], list[tf.Operation]]:
+        """See `differentiate.gradients`."""
+        return differentiate.gradients(score, towards, self.recording, self.opaque)
 
     @functools.cached_property
     def on_the_way(self) -> list[Call]:
@@ -135,6 +150,8 @@ def look(
     tensors: Sequence[tf.Tensor],
     layer: Any,
     target: Any,
+    *,
+    is_opaque: bool = False,
 ) -> View:
     """Record the model on tensors of the graph that is being traced, whatever it does."""
     calls: list[Call] = []
@@ -143,7 +160,7 @@ def look(
         names = [spec.name for spec in source.specs() or ()]
         recording = Recording(list(tensors), names, calls, [], None)
         return View(source, batch, recording, failure, layer)
-    view = View(source, batch, recording, None, layer)
+    view = View(source, batch, recording, None, layer, is_opaque=is_opaque)
     outputs = view.outputs = program.read_outputs(recording, program.Settings())
     _, view.target_error = attempt(lambda: _aim(view, outputs, target))
     if view.scores is not None:

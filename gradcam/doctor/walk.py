@@ -11,14 +11,17 @@ import tensorflow as tf
 from gradcam import taps
 from gradcam.doctor import forward, inputs
 from gradcam.doctor.careful import attempt, finding_of, not_looked_at
-from gradcam.doctor.diagnosis import Diagnosis, Finding, LayerGradient, finding, ordered
+from gradcam.doctor.diagnosis import Diagnosis, Finding, LayerGradient, finding, ordered, retold
+from gradcam.doctor.echoes import without_echoes
 from gradcam.doctor.explanation import Explanation
 from gradcam.doctor.forward import Forward
 from gradcam.doctor.gradients import Gradients
 from gradcam.doctor.inputs import Inputs
 from gradcam.doctor.transformers import Transformers
+from gradcam.doctor.unbuilt import UnbuiltSource
 from gradcam.doctor.view import Check, look
 from gradcam.doctor.weights import Weights
+from gradcam.errors import ModelError
 from gradcam.taps import reason_of
 
 if TYPE_CHECKING:
@@ -57,23 +60,48 @@ def diagnose(
     >>> diagnosis.findings[0].code, diagnosis.findings[0].where
     ('non-finite-activations', 'scale')
     """
-    source, error = attempt(lambda: taps.open_source(model))
+    source, found, error = _opened(model)
     if source is None:
         return Diagnosis((finding_of(error or TypeError(), "model", "the model"),))
     prepared = inputs.prepare(source, images)
     if prepared.batch is None:
         unseen = not_looked_at("everything behind the images", "the model can't take them")
-        return Diagnosis(ordered([*prepared.findings, unseen]), model=source.name)
+        return Diagnosis(ordered([*found, *prepared.findings, unseen]), model=source.name)
     examination = Examination(source, prepared.batch, layer, target, loss)
-    found = prepared.findings + examination.findings()
+    seen = examination.findings()
+    if examination.has_opaque_function:
+        # Whether the gradient of a Python function fails is only known when it runs.
+        examination = Examination(source, prepared.batch, layer, target, loss, is_opaque=True)
+        seen = examination.findings()
+    found = without_echoes([*found, *prepared.findings, *seen])
     return Diagnosis(ordered(found), examination.gradients, source.name, examination.target)
+
+
+def _opened(model: Any) -> tuple[Source | None, list[Finding], Exception | None]:
+    """The model as a source, also where it is not built yet."""
+    source, error = attempt(lambda: taps.open_source(model))
+    if isinstance(error, ModelError) and error.code == "not-built":
+        unbuilt = UnbuiltSource(model)
+        said = retold("not-built", "model-not-built", "warning", unbuilt.name, name=unbuilt.name)
+        return unbuilt, [said], None
+    return source, [], error
 
 
 class Examination:
     """One traced look at a model."""
 
-    def __init__(self, source: Source, batch: Batch, layer: Any, target: Any, loss: Any) -> None:
-        self._source, self._batch = source, batch
+    def __init__(
+        self,
+        source: Source,
+        batch: Batch,
+        layer: Any,
+        target: Any,
+        loss: Any,
+        *,
+        is_opaque: bool = False,
+    ) -> None:
+        self._source, self._batch, self._is_opaque = source, batch, is_opaque
+        self.has_opaque_function = False
         self._asked = layer, target, loss
         self._checks: list[Check] = []
         self._found: list[Finding] = []
@@ -93,6 +121,9 @@ class Examination:
         if function is None:
             return [*self._found, not_looked_at("the model", error or RuntimeError())]
         values, error = attempt(lambda: function(*feeds))
+        if error is not None and not self._is_opaque and _has_python(function.graph):
+            self.has_opaque_function = True
+            return []
         if error is not None:
             values = self._piecewise(function, feeds, error)
         self._facts = tf.nest.map_structure(_as_numpy, values)
@@ -102,7 +133,7 @@ class Examination:
 
     def _trace(self, *tensors: tf.Tensor) -> dict[str, Any]:
         layer, target, loss = self._asked
-        view = look(self._source, self._batch, tensors, layer, target)
+        view = look(self._source, self._batch, tensors, layer, target, is_opaque=self._is_opaque)
         self.target, self._recording = view.target, view.recording
         self._found += forward.failure(view)
         self._make(Inputs.name, lambda: Inputs(view))
@@ -167,6 +198,10 @@ class Examination:
             else:
                 self._found.append(not_looked_at(check.name, "the model raises on the way"))
         return known
+
+
+def _has_python(graph: tf.Graph) -> bool:
+    return any(operation.type == "EagerPyFunc" for operation in graph.get_operations())
 
 
 def _as_numpy(value: Any) -> Any:

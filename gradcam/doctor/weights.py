@@ -47,7 +47,7 @@ class Weights:
         self._variables = list(self._model.trainable_variables)
         towards = [variable.value for variable in self._variables]
         if towards:
-            self._found, _ = differentiate.gradients(self._total, towards, view.recording)
+            self._found, _ = view.gradients(self._total, towards)
         self.tensors = {
             "variables": [
                 {} if gradient is None else differentiate.measured(gradient)
@@ -117,28 +117,28 @@ class Weights:
                 yield finding("weights-untracked", "warning", where, path=path, variables=names)
 
     def _without_gradient(self, known: dict[int, dict[str, Any]]) -> Iterator[Finding]:
+        """The variables whose gradient is None, together where the reason is the same."""
         if self._total is None:
             return
         way = ancestors([self._total])
+        reasons: dict[tuple[str, str], list[Any]] = {}
         for layer, variables in _grouped(self._model, self._variables):
             without = [v for v in variables if not known.get(id(v))]
-            if not without:
-                continue
-            calls = [call for call in self._view.recording.calls if call.layer is layer]
-            names = _names(without)
-            where = ", ".join(v.path for v in without)
-            outputs = [output for call in calls for output in _visible(call).outputs]
-            if not calls:
-                yield finding("weights-unused", "error", where, variables=names)
-            elif not any(output.op in way for output in outputs):
-                yield finding("weights-not-in-loss", "error", where, variables=names)
-            else:
-                yield self._stopped(where, names, calls, outputs)
+            if without:
+                reasons.setdefault(self._reason(layer, way), []).extend(without)
+        for (code, stops), without in reasons.items():
+            where = ", ".join(variable.path for variable in without)
+            yield finding(code, "error", where, variables=_names(without), blockers=stops)
 
-    def _stopped(
-        self, where: str, names: str, calls: list[Call], outputs: list[tf.Tensor]
-    ) -> Finding:
+    def _reason(self, layer: Any, way: set[tf.Operation]) -> tuple[str, str]:
+        """The code for a layer without a gradient, and where the gradient stops."""
         recording = self._view.recording
+        calls = [call for call in recording.calls if call.layer is layer]
+        outputs = [output for call in calls for output in _visible(call).outputs]
+        if not calls:
+            return "weights-unused", ""
+        if not any(output.op in way for output in outputs):
+            return "weights-not-in-loss", ""
         found = blockers.blockers(outputs, self._total, recording)
         # The stop may be inside the layer itself, before its output.
         inside = [
@@ -148,26 +148,28 @@ class Weights:
             if (word := blockers.words(op)) is not None
         ]
         found = found or inside or blockers.custom_gradients(outputs, self._total, recording)
-        stops = findings.listing(found) if found else "an operation without a gradient"
-        return finding("weights-stopped", "error", where, variables=names, blockers=stops)
+        return "weights-stopped", findings.listing(found) or "an operation without a gradient"
 
     def _is_one_unit_softmax(self) -> bool:
         outputs = self._view.recording.outputs
         return any(o.ending == "softmax" and o.value.shape[-1] == 1 for o in outputs)
 
     def _of_values(self, known: dict[int, dict[str, Any]]) -> Iterator[Finding]:
+        wrong, zero = [], []
         for layer, variables in _grouped(self._model, self._variables):
             facts = [(v, known[id(v)]) for v in variables if known.get(id(v))]
-            wrong = [v for v, one in facts if not one["finite"].all()]
-            if wrong:
-                where = ", ".join(v.path for v in wrong)
-                yield finding("weights-nan", "error", where, variables=_names(wrong))
-                continue
-            zero = [v for v, one in facts if one["norm"] == 0]
-            if zero and len(zero) == len(variables) and not self._starts_later(layer):
-                where = ", ".join(v.path for v in zero)
+            wrong += [v for v, one in facts if not one["finite"].all()]
+            without = [v for v, one in facts if one["norm"] == 0]
+            if len(without) == len(variables) and not self._starts_later(layer):
+                zero += without
+        for code, severity, variables in (
+            ("weights-nan", "error", wrong),
+            ("weights-zero", "warning", zero),
+        ):
+            if variables:
+                where = ", ".join(variable.path for variable in variables)
                 count = len(self._view.batch)
-                yield finding("weights-zero", "warning", where, variables=_names(zero), count=count)
+                yield finding(code, severity, where, variables=_names(variables), count=count)
 
     def _starts_later(self, layer: Any) -> bool:
         """Whether a kernel that is zero at the start keeps the gradient from a layer."""

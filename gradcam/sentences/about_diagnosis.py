@@ -67,7 +67,7 @@ _FORWARD: dict[str, tuple[str, str]] = {
             "The model '{name}' is not built: it has no weights yet. It was run with initial weights"
             " that were thrown away again."
         ),
-        "Call it on one batch, then diagnose again:\n    model(images)",
+        "",
     ),
     "layer-raises": (
         "{where} raises {error} on an input of shape {shapes}: {reason}. Nothing behind it runs.",
