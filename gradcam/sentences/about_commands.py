@@ -68,6 +68,13 @@ SENTENCES: dict[str, str] = {
         "--preprocess {name} returned {dtype} of shape {shape} for images of shape {given}."
         " Expected numbers with the same number of images. Correct the function."
     ),
+    "output-missing": (
+        "The model has {count} outputs: {names}. Expected to be told which one is explained. Name"
+        " it with --output NAME."
+    ),
+    "output-unknown": (
+        "The model has no output '{name}'.{hint} Expected one of: {names}. Name it with --output."
+    ),
     "labels-unreadable": (
         "The class names can't be read from '{path}': {reason}. Expected a text file with one name"
         " a line, in the order of the model's output, with or without an index before each."
