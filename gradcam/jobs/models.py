@@ -126,6 +126,8 @@ def _application(name: str) -> Any:
     try:
         with _downloads_in_words(name):
             return getattr(keras.applications, name)(weights="imagenet")
+    except ModelError:
+        raise
     except (OSError, ValueError) as error:
         raise _no_weights(name, error) from error
 
@@ -150,7 +152,7 @@ class _downloads_in_words:  # noqa: N801 - used like a function
 
 
 def _no_weights(name: str, error: BaseException | None) -> ModelError:
-    reason = findings.printable(str(error).strip())
+    reason = findings.printable(str(error).strip().rstrip("."))
     return ModelError("weights-missing", name=name, reason=reason)
 
 

@@ -6,8 +6,8 @@ SENTENCES: dict[str, str] = {
     ),
     "command-missing": "Received {received}. Expected a command: {names}. See gradcam --help.",
     "flag-unknown": (
-        "Received '{name}', which is no option of {command}.{hint} See {command} --help; a file"
-        " whose name begins with a dash is written ./{name}."
+        "Received '{name}', which is no option of {command}.{hint} Expected one of those that"
+        " {command} --help lists."
     ),
     "unexpected": (
         "Something unexpected happened: {kind}: {reason}. This is a mistake in gradcam, or in code"
