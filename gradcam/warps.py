@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from gradcam import resizing
-from gradcam.graph import ancestors
+from gradcam.graph import ancestors, descendants
 from gradcam.recorder import is_transformer
 
 if TYPE_CHECKING:
@@ -186,25 +186,30 @@ def _samplings(recording: Recording, operations: set[tf.Operation], source: tf.T
 
     Such as a spatial transformer without the interface, or one in a graph without its layers.
     """
+
+    def depend_on(tensors: Sequence[tf.Tensor]) -> set[tf.Operation]:
+        used = descendants(tensors, operations, lambda op: op.type not in SHAPE_QUESTIONS)
+        return used | {tensor.op for tensor in tensors}
+
+    computed = depend_on([source])
+    positions = depend_on([op.outputs[0] for op in computed if _rounds(op)])
     found = set()
-    for operation in operations:
+    for operation in computed:
         if operation.type in GATHERS:
-            moves = _are_computed_positions(operation.inputs[1], source)
+            moves = operation.inputs[1].op in positions
         else:
             is_mover = operation.type in IMAGE_MOVERS
-            moves = is_mover and source.op in _values_behind(operation.inputs[1:])
-        if moves and source.op in _values_behind(operation.inputs[:1]):
+            moves = is_mover and any(tensor.op in computed for tensor in operation.inputs[1:])
+        if moves and operation.inputs[0].op in computed:
             maker = recording.maker(operation)
             found.add(maker.path if maker is not None and maker.path else operation.name)
     return sorted(found)
 
 
-def _are_computed_positions(indices: tf.Tensor, source: tf.Tensor) -> bool:
-    """Whether indices are rounded from numbers that depend on the image."""
-    return any(
+def _rounds(operation: tf.Operation) -> bool:
+    """Whether an operation makes whole numbers of others."""
+    return (
         operation.type == "Cast"
         and operation.inputs[0].dtype.is_floating
         and operation.outputs[0].dtype.is_integer
-        and source.op in _values_behind(operation.inputs)
-        for operation in _values_behind([indices])
     )
