@@ -76,11 +76,16 @@ def facts(maps: tf.Tensor, evidence: Sequence[dict[str, tf.Tensor]]) -> dict[str
 
 
 def finite_rows(tensor: tf.Tensor) -> tf.Tensor:
-    """Whether each row is finite: a sum is cheaper than a look at every number."""
+    """Whether each row is finite: a mean is cheaper than a look at every number.
+
+    Each number is divided first, as the sum of large ones would overflow.
+    """
     if not tensor.dtype.is_floating:
         return tf.fill(tf.shape(tensor)[:1], True)
-    axes = list(range(1, tensor.shape.rank))
-    return tf.math.is_finite(tf.reduce_sum(tf.cast(tensor, tf.float32), axes))
+    rows = tf.cast(tensor, tf.float32)
+    count = tf.size(rows) // tf.maximum(tf.shape(rows)[0], 1)
+    share = rows / tf.cast(tf.maximum(count, 1), tf.float32)
+    return tf.math.is_finite(tf.reduce_sum(share, list(range(1, tensor.shape.rank))))
 
 
 def _largest(tensor: tf.Tensor) -> tf.Tensor:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gradcam import findings, frames, heatmaps, paths, targets
+from gradcam import blank, findings, frames, heatmaps, paths, targets
 from gradcam.errors import GradCamError
 from gradcam.evidence import Scene
 from gradcam.feature_maps import FeatureMaps, positions
@@ -188,7 +188,7 @@ class Program:
             ]
             maps = tf.stack(of_classes, axis=1)
             raw.append(maps)
-            facts.append(heatmaps.facts(maps, evidence))
+            facts.append(heatmaps.facts(maps, evidence) | blank.facts(method.name, evidence))
         fused = heatmaps.fused(
             [tf.nn.relu(maps) if self.settings.relu else maps for maps in raw],
             self.settings.fuse,
@@ -221,6 +221,13 @@ class Program:
             findings.message("warn-probability", name=output.name, activation=output.hidden)
             for output in self.outputs.outputs
             if settings.score == "logit" and output.hidden
+        ]
+        warnings += [
+            findings.message(
+                "warn-two-activations", name=output.name, first=output.first, last=output.ending
+            )
+            for output in self.outputs.outputs
+            if settings.score == "logit" and output.first
         ]
         is_linear_unit = isinstance(self.target, targets.Regression) and self._given is None
         if is_linear_unit:

@@ -7,7 +7,7 @@ away again. The model is not changed by that:
 - The wrapper lies in the layer's `__dict__`, past Keras' attribute tracking, and is deleted, not
   replaced by the old bound method, which would stay behind as an attribute.
 - Whatever a `call` leaves on its layer during the trace, such as a tensor kept for debugging, is
-  taken away, also after an exception. Losses and updates of variables go nowhere.
+  taken away, also after an exception (see `restoring`). Losses and updates of variables go nowhere.
 - A layer that has no weights yet can't create them during the trace: they would get no value.
 - Another thread that calls the layer in that moment meets the wrapper; it looks at the thread and
   steps aside. One lock serialises the traces, because two wrappers must not remove each other.
@@ -20,7 +20,6 @@ unreachable, so that an error can say so.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import re
 import threading
@@ -32,6 +31,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 from keras.src.backend.common import global_state
+
+from gradcam.restoring import Belongings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -145,12 +146,12 @@ class Recorder:
         # In the scope, losses and updates of variables go nowhere.
         with TRACE_LOCK, keras.StatelessScope(), ExitStack() as stack:
             stack.enter_context(self._no_new_variables())
-            for operation in operations:
-                stack.enter_context(self._attributes_kept(operation))
-            for operation in operations:
-                for name, replacement in self._replacements(operation):
-                    # Not setattr: Keras would track it, and TensorFlow wrap it.
-                    vars(operation)[name] = replacement
+            kept = [Belongings(operation, self._graph) for operation in operations]
+            for belongings in kept:
+                stack.enter_context(belongings.kept())
+            for operation, belongings in zip(operations, kept, strict=True):
+                for name, replacement in self._replacements(operation, belongings):
+                    belongings.put(name, replacement)
             try:
                 yield
             finally:
@@ -165,21 +166,9 @@ class Recorder:
         finally:
             global_state.set_global_attribute(_PENDING, [*(before or ()), *self._new_variables])
 
-    @contextmanager
-    def _attributes_kept(self, operation: Any) -> Iterator[None]:
-        attributes = vars(operation)
-        before = dict(attributes)
-        try:
-            yield
-        finally:
-            for name in list(attributes):  # a copy: another thread may add to it
-                if name in before and attributes[name] is not before[name]:
-                    if not _is_trainer_state(operation, name):
-                        attributes[name] = before[name]
-                elif name not in before and not _is_trainer_state(operation, name):
-                    del attributes[name]
-
-    def _replacements(self, operation: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
+    def _replacements(
+        self, operation: Any, belongings: Belongings
+    ) -> Iterator[tuple[str, Callable[..., Any]]]:
         if hasattr(operation, "_clear_losses"):
             # The losses of the user's own last call would be dropped when the model is entered.
             yield "_clear_losses", self._in_this_thread(operation._clear_losses, _nothing)
@@ -189,7 +178,8 @@ class Recorder:
             yield "theta", self._watched_theta(operation)
         quantized = getattr(operation, "quantization_mode", None) is not None
         name = "quantized_call" if quantized else "call"
-        yield name, self._wrapped(operation, getattr(operation, name), _plain(operation, name))
+        original = getattr(operation, name)
+        yield name, self._wrapped(operation, original, _plain(operation, name), belongings)
 
     def _in_this_thread(
         self, original: Callable[..., Any], plain: Callable[..., Any]
@@ -214,10 +204,15 @@ class Recorder:
         return theta
 
     def _wrapped(
-        self, operation: Any, original: Callable[..., Any], plain: Callable[..., Any]
+        self,
+        operation: Any,
+        original: Callable[..., Any],
+        plain: Callable[..., Any],
+        belongings: Belongings,
     ) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             if threading.get_ident() != self._thread:
+                belongings.shared = True
                 return original(*args, **kwargs)
             entry = self._enter(operation)
             leaves = keras.tree.flatten((args, kwargs))
@@ -297,18 +292,6 @@ def _place(entry: Call, parent: Call, siblings: list[Call]) -> int:
         return place
     written = sorted(nodes, key=entry.layer._inbound_nodes.index)
     return written.index(nodes[place])
-
-
-def _is_trainer_state(operation: Any, name: str) -> bool:
-    """Whether `fit` or `predict` in another thread may have set the attribute in the meantime."""
-    if not isinstance(operation, keras.Model) or name in {"call", "_called"}:
-        return False
-    return name in _trainer_attributes() or name == "history" or name.endswith("_function")
-
-
-@functools.cache
-def _trainer_attributes() -> frozenset[str]:
-    return frozenset(vars(keras.Model()))
 
 
 def _own_weights(operation: Any) -> list[Any]:
