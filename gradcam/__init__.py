@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from gradcam.feature_maps import LayerInfo
     from gradcam.images import read_images
     from gradcam.inspection import layers
+    from gradcam.loading import load_model
     from gradcam.methods import METHODS
 
 __all__ = [
@@ -60,9 +61,12 @@ __all__ = [
     "TargetError",
     "explain",
     "layers",
+    "load_model",
     "read_images",
     "targets",
 ]
+
+__version__ = "0.1.0"
 
 _HOMES = {
     "METHODS": "methods",
@@ -71,6 +75,7 @@ _HOMES = {
     "LayerInfo": "feature_maps",
     "explain": "explainer",
     "layers": "inspection",
+    "load_model": "loading",
     "read_images": "images",
     "targets": "targets",
 }

@@ -9,16 +9,26 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from gradcam.sentences import about_images, about_layers, about_models, about_targets, warnings
+from gradcam.sentences import (
+    about_commands,
+    about_files,
+    about_images,
+    about_layers,
+    about_models,
+    about_targets,
+    warnings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 SENTENCES: dict[str, str] = (
     about_models.SENTENCES
+    | about_files.SENTENCES
     | about_layers.SENTENCES
     | about_images.SENTENCES
     | about_targets.SENTENCES
+    | about_commands.SENTENCES
     | warnings.SENTENCES
 )
 
@@ -68,3 +78,19 @@ def images(numbers: Sequence[int]) -> str:
     ('image 0', 'images 1, 4')
     """
     return f"image{'s' if len(numbers) > 1 else ''} {listing(numbers, limit=10)}"
+
+
+def printable(text: object) -> str:
+    r"""A name on one line of a terminal: control characters and bytes that are no UTF-8 escaped.
+
+    >>> print(printable("two\nlines"), printable(b"caf\xe9.png".decode("utf-8", "surrogateescape")))
+    two\nlines caf\xe9.png
+    """
+    return "".join(c if c.isprintable() else _escaped(c) for c in str(text))
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python holds a byte of a file name that it can't decode
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()

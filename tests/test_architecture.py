@@ -14,7 +14,7 @@ MODULES = {
 }
 LEAVES = {
     "keras_stn": {"plots", "callbacks"},
-    "gradcam": {"doctor", "report", "callbacks", "cli", "__main__"},
+    "gradcam": {"doctor", "report", "callbacks", "cli", "commands", "jobs", "__main__"},
 }
 
 

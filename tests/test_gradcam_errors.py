@@ -551,7 +551,7 @@ def a_file_that_is_not_there():
     gradcam.read_images("/nowhere.png", 8)
 
 
-@case("image-unreadable", gradcam.ImageError, "no image that OpenCV knows", "JPEG, PNG")
+@case("image-unreadable", gradcam.ImageError, "no image of a known format", "JPEG, PNG")
 def a_file_that_is_no_image():
     gradcam.read_images([__file__], 8)
 
