@@ -117,8 +117,17 @@ def grey(picture: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., np.newaxis]
 
 
-def overlay(images: Any, heatmaps: np.ndarray, alpha: Any, colormap: str) -> np.ndarray:
-    """Heatmaps (batch, [classes,] height, width) in colour over images of the same size."""
+def overlay(
+    images: Any,
+    heatmaps: np.ndarray,
+    alpha: Any,
+    colormap: str,
+    coverage: np.ndarray | None = None,
+) -> np.ndarray:
+    """Heatmaps (batch, [classes,] height, width) in colour over images of the same size.
+
+    Where `coverage` (batch, height, width) is 0, the images stay as they are.
+    """
     if not isinstance(alpha, numbers.Real) or not 0 <= float(alpha) <= 1:
         raise ImageError(
             "unknown-option",
@@ -138,7 +147,13 @@ def overlay(images: Any, heatmaps: np.ndarray, alpha: Any, colormap: str) -> np.
     mixed = cv2.addWeighted(
         np.ascontiguousarray(base).reshape(rows), 1 - share, coloured.reshape(rows), share, 0
     )
-    return mixed.reshape(coloured.shape)
+    mixed = mixed.reshape(coloured.shape)
+    if coverage is None:
+        return mixed
+    share_seen = coverage[:, np.newaxis] if heatmaps.ndim == 4 else coverage
+    return np.rint(base + share_seen[..., np.newaxis] * (mixed - base.astype(np.float32))).astype(
+        np.uint8
+    )
 
 
 def colour(heatmaps: np.ndarray, colormap: str) -> np.ndarray:
