@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 import traceback
+import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradcam import __version__, findings
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = (
+    "explain",
     "layers",
     "methods",
+    "doctor",
 )
 """The modules of `gradcam.commands`, in the order in which help lists them."""
 
-DONE, BUG, WRONG, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
+BUG, WRONG, SOME_FAILED, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,7 +37,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is; exit with 2."""
-        terminal.say_error(f"{message}\nSee {self.prog} --help.")
+        terminal.say_error(f"Wrong usage: {message}. See {self.prog} --help.")
         raise SystemExit(WRONG)
 
 
@@ -49,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         name = _command(given)
         command = importlib.import_module(f"gradcam.commands.{name}")
-        return int(command.run(_options(command, name, given[1:])))
+        with warnings.catch_warnings():  # the command hides those of libraries
+            return int(command.run(_options(command, name, given[1:])))
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else WRONG
     except KeyboardInterrupt:
@@ -61,15 +65,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except GradCamError as error:
-        terminal.say_error(str(error))
-        if debug:
-            traceback.print_exc()
-        return WRONG
+        return _said(str(error), debug, SOME_FAILED if error.code == "out-full" else WRONG)
+    except OSError as error:
+        reason = findings.printable(error)
+        return _said(findings.message("system-refused", reason=reason), debug, WRONG)
     except Exception as error:  # noqa: BLE001 - the outermost frame: no traceback but with --debug
-        terminal.say_error(findings.message("unexpected", kind=type(error).__name__, reason=error))
-        if debug:
-            traceback.print_exc()
-        return BUG
+        facts = {"kind": type(error).__name__, "reason": error}
+        return _said(findings.message("unexpected", **facts), debug, BUG)
+
+
+def _said(sentence: str, debug: bool, status: int) -> int:
+    """Print an error, and where it comes from if that was asked for."""
+    terminal.say_error(sentence)
+    if debug:
+        traceback.print_exc()
+    return status
 
 
 def _command(given: Sequence[str]) -> str:
@@ -109,6 +119,8 @@ def _options(command: Any, name: str, given: Sequence[str]) -> argparse.Namespac
     parser = Parser(
         prog=f"gradcam {name}",
         description=command.__doc__,
+        usage=command.USAGE,
+        epilog=getattr(command, "EXAMPLES", None),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -119,5 +131,8 @@ def _options(command: Any, name: str, given: Sequence[str]) -> argparse.Namespac
         known = [text for action in parser._actions for text in action.option_strings]
         text = unknown[0].partition("=")[0]
         hint = findings.suggestion(text, known)
-        raise GradCamError("flag-unknown", name=text, hint=hint, command=parser.prog)
+        if os.path.lexists(unknown[0]):
+            hint = f" The file of that name is written ./{findings.printable(unknown[0])}."
+        name = findings.printable(text)
+        raise GradCamError("flag-unknown", name=name, hint=hint, command=parser.prog)
     return options

@@ -25,6 +25,9 @@ MAX_PIXELS = 2**27
 
 MAX_BYTES = 2**30
 
+SMALLEST_DISPLAYED = 256
+"""Pixels along the longer side. A digit of 28 pixels is a stamp, which JPEG makes a blot."""
+
 _READABLE = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000 and PNM can be read."
 
 
@@ -98,13 +101,33 @@ def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     return cv2.resize(picture, (width, height), interpolation=how)
 
 
+def for_display(picture: np.ndarray, longest: int = 1024) -> np.ndarray:
+    """A picture as people want to see it: not larger than needed, not too small to see anything."""
+    height, width = picture.shape[:2]
+    largest = max(height, width)
+    if largest < SMALLEST_DISPLAYED:
+        times = -(-SMALLEST_DISPLAYED // largest)
+        return picture.repeat(times, 0).repeat(times, 1)  # its pixels are still to be seen
+    share = min(1.0, longest / largest)
+    return resize(picture, max(1, round(height * share)), max(1, round(width * share)))
+
+
 def grey(picture: np.ndarray) -> np.ndarray:
     """The luminance of an RGB picture: (height, width, 1)."""
     return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., np.newaxis]
 
 
-def overlay(images: Any, heatmaps: np.ndarray, alpha: Any, colormap: str) -> np.ndarray:
-    """Heatmaps (batch, [classes,] height, width) in colour over images of the same size."""
+def overlay(
+    images: Any,
+    heatmaps: np.ndarray,
+    alpha: Any,
+    colormap: str,
+    coverage: np.ndarray | None = None,
+) -> np.ndarray:
+    """Heatmaps (batch, [classes,] height, width) in colour over images of the same size.
+
+    Where `coverage` (batch, height, width) is 0, the images stay as they are.
+    """
     if not isinstance(alpha, numbers.Real) or not 0 <= float(alpha) <= 1:
         raise ImageError(
             "unknown-option",
@@ -124,7 +147,13 @@ def overlay(images: Any, heatmaps: np.ndarray, alpha: Any, colormap: str) -> np.
     mixed = cv2.addWeighted(
         np.ascontiguousarray(base).reshape(rows), 1 - share, coloured.reshape(rows), share, 0
     )
-    return mixed.reshape(coloured.shape)
+    mixed = mixed.reshape(coloured.shape)
+    if coverage is None:
+        return mixed
+    share_seen = coverage[:, np.newaxis] if heatmaps.ndim == 4 else coverage
+    return np.rint(base + share_seen[..., np.newaxis] * (mixed - base.astype(np.float32))).astype(
+        np.uint8
+    )
 
 
 def colour(heatmaps: np.ndarray, colormap: str) -> np.ndarray:
@@ -150,6 +179,11 @@ def encode_jpeg(picture: np.ndarray, quality: int = 90) -> bytes:
     """An RGB picture (height, width, 3) uint8 as JPEG."""
     turned = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     return bytes(cv2.imencode(".jpg", turned, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
+
+
+def work_on_one_thread() -> None:
+    """Keep OpenCV from starting threads of its own, where a caller has several already."""
+    cv2.setNumThreads(1)
 
 
 def _some(paths: Iterable[Any]) -> list[Any]:

@@ -136,7 +136,7 @@ class Inputs:
             tensor = tf.cast(self._scaled[1], tf.float32)
             self.tensors["scaled"] = [tf.reduce_min(tensor), tf.reduce_max(tensor)]
         if norm is not None:
-            received = tf.cast(norm.received[0], tf.float32)
+            received = tf.cast(norm.inputs[0], tf.float32)
             axis = _channel_axis(norm, received)
             axes = [n for n in range(received.shape.rank) if n != axis]
             self.tensors["norm"] = tf.nn.moments(received, axes)[1]
@@ -241,7 +241,7 @@ def _first_norm(view: View) -> Call | None:
     """The first layer that normalises by statistics of what it is given."""
     for call in view.tapped:
         is_norm = {"BatchNormalization", "Normalization"} & set(call.families)
-        if is_norm and call.received and call.received[0].dtype.is_floating:
+        if is_norm and call.inputs and call.inputs[0].dtype.is_floating:
             return call
     return None
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 LONGEST_NAME = 255
 """Bytes that a file system allows in a name."""
 
+LONGEST_PART = 60
+
 _TEMPORARY = ".gradcam-{}.tmp"
 _NUMBERS = itertools.count()
 
@@ -78,17 +80,22 @@ def name(stem: str, parts: Iterable[str], ending: str) -> str:
 
     The stem keeps its digits, and a part that had to be shortened gets digits of its own.
     """
-    cleaned = [_shortened(safe(part), 60) for part in parts]
-    tail = ".".join(["", *cleaned]) + ending
+    tail = ".".join(["", *map(part, parts)]) + ending
     text, _, digits = stem.rpartition("-")
     room = LONGEST_NAME - len(f"-{digits}{tail}".encode())
     return f"{_cut(text, room)}-{digits}{tail}"
 
 
-def _shortened(text: str, room: int) -> str:
-    if len(text.encode()) <= room:
-        return text
-    return f"{_cut(text, room - 9)}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+def part(text: str) -> str:
+    """One of the parts between the dots: safe, without dots of its own, not longer than 60 bytes.
+
+    >>> part("St. Bernard")
+    'St__Bernard'
+    """
+    cleaned = safe(text).replace(".", "_")
+    if len(cleaned.encode()) <= LONGEST_PART:
+        return cleaned
+    return f"{_cut(cleaned, LONGEST_PART - 9)}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _cut(text: str, room: int) -> str:

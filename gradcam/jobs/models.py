@@ -87,10 +87,10 @@ def load(options: argparse.Namespace) -> Any:
     )
 
 
-def sha256(model: str, weights: Any) -> str:
+def sha256(name: str, model: Any) -> str:
     """The digest of a model's file; of the names and files of a folder; else of its weights."""
     digest = hashlib.sha256()
-    path = Path(model)
+    path = Path(name)
     if path.is_file():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -100,7 +100,7 @@ def sha256(model: str, weights: Any) -> str:
             with child.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
-    for array in weights():
+    for array in model.get_weights():
         digest.update(array.tobytes())
     return digest.hexdigest()
 
@@ -126,6 +126,8 @@ def _application(name: str) -> Any:
     try:
         with _downloads_in_words(name):
             return getattr(keras.applications, name)(weights="imagenet")
+    except ModelError:
+        raise
     except (OSError, ValueError) as error:
         raise _no_weights(name, error) from error
 
@@ -150,7 +152,7 @@ class _downloads_in_words:  # noqa: N801 - used like a function
 
 
 def _no_weights(name: str, error: BaseException | None) -> ModelError:
-    reason = findings.printable(str(error).strip())
+    reason = findings.printable(str(error).strip().rstrip("."))
     return ModelError("weights-missing", name=name, reason=reason)
 
 

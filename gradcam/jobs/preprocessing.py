@@ -72,8 +72,8 @@ def function(name: str) -> Preprocess:
     if ":" in name:
         return functools.partial(_checked, name, _imported(name))
     module = importlib.import_module(f"keras.applications.{name}")
-    preprocess: Preprocess = module.preprocess_input
-    return preprocess
+    preprocess = functools.partial(module.preprocess_input, data_format="channels_last")
+    return functools.partial(_checked, name, preprocess)
 
 
 def check_name(name: str) -> None:

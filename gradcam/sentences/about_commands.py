@@ -6,8 +6,8 @@ SENTENCES: dict[str, str] = {
     ),
     "command-missing": "Received {received}. Expected a command: {names}. See gradcam --help.",
     "flag-unknown": (
-        "Received '{name}', which is no option of {command}.{hint} See {command} --help; a file"
-        " whose name begins with a dash is written ./{name}."
+        "Received '{name}', which is no option of {command}.{hint} Expected one of those that"
+        " {command} --help lists."
     ),
     "unexpected": (
         "Something unexpected happened: {kind}: {reason}. This is a mistake in gradcam, or in code"
@@ -67,6 +67,13 @@ SENTENCES: dict[str, str] = {
     "preprocess-result": (
         "--preprocess {name} returned {dtype} of shape {shape} for images of shape {given}."
         " Expected numbers with the same number of images. Correct the function."
+    ),
+    "output-missing": (
+        "The model has {count} outputs: {names}. Expected to be told which one is explained. Name"
+        " it with --output NAME."
+    ),
+    "output-unknown": (
+        "The model has no output '{name}'.{hint} Expected one of: {names}. Name it with --output."
     ),
     "labels-unreadable": (
         "The class names can't be read from '{path}': {reason}. Expected a text file with one name"

@@ -229,9 +229,9 @@ _WEIGHTS: dict[str, tuple[str, str]] = {
     ),
     "weights-scale": (
         (
-            "The gradient of {variables} has a root mean square of {measured:.2g}, {factor:.0e} times"
-            " {direction} than the middle layer's {middle:.2g}. With one learning rate, one of the two"
-            " doesn't learn."
+            "The gradient of {variables} has a mean magnitude of {measured:.2g}, {factor:.0e} times"
+            " {direction} than the nearer of its neighbours, {near:.2g}. With one learning rate, one"
+            " of the two doesn't learn."
         ),
         "Normalise between the layers (BatchNormalization, a residual connection), or use Adam.",
     ),
