@@ -120,6 +120,7 @@ class Explainer:
             "paths": [scene.call.path for scene in program.scenes],
             "warnings": program.warnings
             + verdicts.look_like_probabilities(program, values)
+            + verdicts.frames_outside(program, results, first)
             + verdicts.blank_maps(program, results, labels, first),
         }
 
@@ -202,7 +203,7 @@ def _joined(parts: Sequence[dict[str, Any]], settings: Settings) -> Explanation:
     """One explanation of the runs that a batch was split into."""
 
     def join(name: str) -> Any:
-        pieces = [part[name] for part in parts]
+        pieces = [part.get(name) for part in parts]
         if len(pieces) == 1:
             return pieces[0]
         return tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *pieces)
@@ -217,4 +218,6 @@ def _joined(parts: Sequence[dict[str, Any]], settings: Settings) -> Explanation:
         layer=paths[0] if len(paths) == 1 else tuple(paths),
         method=settings.method,
         warnings=tuple(dict.fromkeys(text for part in parts for text in part["warnings"])),
+        warped_heatmaps=join("warped_heatmaps"),
+        coverage=join("coverage"),
     )

@@ -36,12 +36,25 @@ def fused(maps: Sequence[tf.Tensor], fuse: str) -> tf.Tensor:
     return tf.reduce_mean(stacked, 0) if fuse == "mean" else tf.reduce_max(stacked, 0)
 
 
-def framed(maps: tf.Tensor, frame: Frame, signed: bool) -> tf.Tensor:
-    """Maps (batch, classes, positions...) at the size of the input, each in [0, 1] or [-1, 1]."""
+def framed(maps: tf.Tensor, frame: Frame, signed: bool) -> dict[str, tf.Tensor]:
+    """Maps (batch, classes, positions...) at the size of the input, each in [0, 1] or [-1, 1].
+
+    Behind a spatial transformer also the heatmaps in its frame, and how far it showed each pixel.
+    """
     flat = _by_map(maps)
-    if frame.axes:
-        flat = resizing.resize(flat, frame.sizes())
-    return _by_image(resizing.normalise(flat, signed), maps)
+    shape = tf.shape(maps)
+    images = tf.range(shape[0])
+    rows = tf.repeat(images, shape[1])
+
+    def heatmaps(values: tf.Tensor) -> tf.Tensor:
+        return _by_image(resizing.normalise(values, signed), maps)
+
+    seen = frame.as_seen(flat)
+    found = {"heatmaps": heatmaps(frame.carried_back(seen, rows))}
+    if frame.way.warps:
+        found["warped_heatmaps"] = heatmaps(seen)
+        found["coverage"] = frame.coverage(images)
+    return found
 
 
 def facts(maps: tf.Tensor, evidence: Sequence[dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:

@@ -39,8 +39,17 @@ def read_images(paths: Any, size: int | tuple[int, int]) -> np.ndarray:
     return np.stack(images).astype(np.float32)
 
 
-def overlay(images: Any, heatmaps: np.ndarray, alpha: Any, colormap: str) -> np.ndarray:
-    """Heatmaps (batch, [classes,] height, width) in colour over images of the same size."""
+def overlay(
+    images: Any,
+    heatmaps: np.ndarray,
+    alpha: Any,
+    colormap: str,
+    coverage: np.ndarray | None = None,
+) -> np.ndarray:
+    """Heatmaps (batch, [classes,] height, width) in colour over images of the same size.
+
+    Where `coverage` (batch, height, width) is 0, the images stay as they are.
+    """
     if not isinstance(alpha, numbers.Real) or not 0 <= float(alpha) <= 1:
         raise ImageError(
             "unknown-option",
@@ -54,7 +63,10 @@ def overlay(images: Any, heatmaps: np.ndarray, alpha: Any, colormap: str) -> np.
     coloured = colour(heatmaps, colormap)
     if heatmaps.ndim == 4:
         base = base[:, np.newaxis]
-    share = float(alpha)
+    share: Any = float(alpha)
+    if coverage is not None:
+        covered = coverage[..., np.newaxis]
+        share = share * (covered[:, np.newaxis] if heatmaps.ndim == 4 else covered)
     mixed = (1 - share) * base.astype(np.float32) + share * coloured
     return np.rint(mixed).astype(np.uint8)
 

@@ -175,9 +175,7 @@ class Program:
 
     def _maps(self) -> dict[str, Any]:
         """Maps, heatmaps and what warnings need to know about them."""
-        inputs = sorted({scene.frame.name for scene in self.scenes})
-        if len(inputs) > 1:
-            raise GradCamError("fuse-inputs", names=findings.listing(inputs))
+        self._check_frames()
         method = METHODS[self.settings.method]
         raw, facts = [], []
         for scene in self.scenes:
@@ -195,10 +193,27 @@ class Program:
             [tf.nn.relu(maps) if self.settings.relu else maps for maps in raw],
             self.settings.fuse,
         )
-        framed = heatmaps.framed(fused, self.scenes[0].frame, signed=not self.settings.relu)
+        frame = self.scenes[0].frame
+        pictures = {"maps": fused} | heatmaps.framed(fused, frame, not self.settings.relu)
         if not self._top_k:
-            fused, framed = fused[:, 0], framed[:, 0]
-        return {"maps": fused, "heatmaps": framed, "facts": facts}
+            pictures = {
+                name: values if name == "coverage" else values[:, 0]
+                for name, values in pictures.items()
+            }
+        return {**pictures, "facts": facts}
+
+    def _check_frames(self) -> None:
+        """Maps of several layers can only be fused in one frame."""
+        inputs = sorted({scene.frame.name for scene in self.scenes})
+        if len(inputs) > 1:
+            raise GradCamError("fuse-inputs", names=findings.listing(inputs))
+        ways = {scene.call.path: scene.frame.way.paths for scene in self.scenes}
+        if len(set(ways.values())) > 1:
+            seen = [
+                f"'{path}' through {findings.listing(way) if way else 'none'}"
+                for path, way in ways.items()
+            ]
+            raise GradCamError("fuse-frames", ways=findings.listing(seen))
 
     def _static_warnings(self) -> list[str]:
         settings = self.settings
@@ -218,6 +233,14 @@ class Program:
             if scene.sequence:
                 warnings.append(
                     findings.message("warn-token-layers", path=path, sequence=scene.sequence)
+                )
+            if frame.way.unresolved:
+                warnings.append(
+                    findings.message(
+                        "warn-warped-frame",
+                        path=path,
+                        names=findings.listing(frame.way.unresolved),
+                    )
                 )
             if not frame.axes:
                 warnings.append(

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TRACE_LOCK = threading.RLock()
+TRANSFORMER_INTERFACE = ("transform", "align_corners", "theta", "grid", "inverse_grid")
 _PENDING = "uninitialized_variables"  # Keras' list of variables without a value, one a thread
 
 
@@ -49,7 +50,9 @@ class Call:
         kind: the name of its class.
         families: the names of all its classes.
         parent: the call that made this one, None for the model itself.
+        inputs: the tensors it was called on.
         outputs: the tensors it returned.
+        theta: where its images were sampled, of a layer that is a spatial transformer.
         path: where it sits below the model, such as `"encoder[1]/conv"`.
         inside: the kind of graph that hides its output, or None when it can be tapped.
         layer: the layer object.
@@ -66,7 +69,9 @@ class Call:
     families: tuple[str, ...]
     parent: Call | None
     layer: Any = None
+    inputs: tuple[tf.Tensor, ...] = ()
     outputs: tuple[tf.Tensor, ...] = ()
+    theta: tf.Tensor | None = None
     path: str = ""
     inside: str | None = None
     data_format: str | None = None
@@ -180,6 +185,8 @@ class Recorder:
             yield "_clear_losses", self._in_this_thread(operation._clear_losses, _nothing)
         for name in _traced_functions(type(operation)):
             yield name, self._in_this_thread(getattr(operation, name), _plain(operation, name))
+        if is_transformer(operation):
+            yield "theta", self._watched_theta(operation)
         quantized = getattr(operation, "quantization_mode", None) is not None
         name = "quantized_call" if quantized else "call"
         yield name, self._wrapped(operation, getattr(operation, name), _plain(operation, name))
@@ -193,6 +200,19 @@ class Recorder:
 
         return function
 
+    def _watched_theta(self, operation: Any) -> Callable[..., Any]:
+        """Keep the theta that a transformer warps its images by, where its `call` asks for it."""
+        original = operation.theta
+
+        def theta(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            if threading.get_ident() == self._thread and self._stack:
+                entry = self._stack[-1]
+                entry.theta = result if entry.layer is operation else entry.theta
+            return result
+
+        return theta
+
     def _wrapped(
         self, operation: Any, original: Callable[..., Any], plain: Callable[..., Any]
     ) -> Callable[..., Any]:
@@ -200,6 +220,8 @@ class Recorder:
             if threading.get_ident() != self._thread:
                 return original(*args, **kwargs)
             entry = self._enter(operation)
+            leaves = keras.tree.flatten((args, kwargs))
+            entry.inputs = tuple(leaf for leaf in leaves if isinstance(leaf, tf.Tensor))
             returned = False
             try:
                 result = plain(*args, **kwargs)
@@ -292,6 +314,11 @@ def _trainer_attributes() -> frozenset[str]:
 def _own_weights(operation: Any) -> list[Any]:
     inner = {id(w) for layer in getattr(operation, "_layers", ()) for w in layer.weights}
     return [w for w in getattr(operation, "weights", ()) if id(w) not in inner]
+
+
+def is_transformer(operation: Any) -> bool:
+    """Whether a layer warps images in a way that can be followed back: it has the interface."""
+    return all(hasattr(operation, name) for name in TRANSFORMER_INTERFACE)
 
 
 def _nothing() -> None:

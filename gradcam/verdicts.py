@@ -83,6 +83,18 @@ def blank_maps(program: Program, results: Any, labels: Sequence[Any], first: int
     return warnings
 
 
+def frames_outside(program: Program, results: Any, first: int) -> list[str]:
+    """A warning for each image that a spatial transformer shows nothing of."""
+    if "coverage" not in results:
+        return []
+    way = program.scenes[0].frame.way
+    facts = {"path": program.scenes[0].call.path, "names": findings.listing(way.paths)}
+    return [
+        findings.message("warn-frame-outside", image=first + int(image), **facts)
+        for image in np.flatnonzero(results["coverage"].max(axis=(1, 2)) == 0)
+    ]
+
+
 def look_like_probabilities(program: Program, values: Sequence[Any]) -> list[str]:
     """A warning where scores sum to one though no softmax was found at the end."""
     if program.settings.score != "logit":

