@@ -99,16 +99,17 @@ class Explainer:
         asked = None if target is None else targets.as_target(target).named(names)
         arguments = asked.arguments(len(batch)) if asked else ()
         question = Question(batch, asked, arguments, top_k)
-        size = self._settings.batch_size or IMAGES_PER_RUN
+        size = self._fixed_rows() or self._settings.batch_size or IMAGES_PER_RUN
+        key = question.key()  # once: it is a new one each time for what can't be compared
         parts = [
-            self._answer(question.rows(slice(first, first + size)), first)
+            self._answer(question.rows(slice(first, first + size)), key, first)
             for first in range(0, len(batch), size)
         ]
         return _joined(parts, self._settings)
 
-    def _answer(self, question: Question, first: int) -> dict[str, Any]:
+    def _answer(self, question: Question, key: Any, first: int) -> dict[str, Any]:
         """Explain as many images as go through the model at once; `first` is their first number."""
-        program = self._program(question)
+        program = self._program(question, key)
         program.target.check(program.outputs, question.arguments)
         results = tf.nest.map_structure(lambda tensor: tensor.numpy(), program(question))
         verdicts.check_finite(program, question, results, first)
@@ -123,10 +124,10 @@ class Explainer:
             + verdicts.blank_maps(program, results, labels, first),
         }
 
-    def _program(self, question: Question) -> Program:
+    def _program(self, question: Question, kind: Any) -> Program:
         """The traced program for this kind of question, traced now if there is none."""
         size = len(question.batch) if self._fixes_batch else self._fixed_rows()
-        key = (question.key(), size)
+        key = (kind, size)
         with self._lock:
             program = self._programs.get(key)
             if program is None:
