@@ -39,18 +39,19 @@ class Segmentation(Target):
             weights. None takes those where the class wins.
 
     >>> Segmentation(2).key
-    ('Segmentation', True, None, False)
+    ('Segmentation', True, None, 'foreground')
     """
 
     class_index: Any = None
     mask: Any = None
     zero_hint = " (the class wins at no pixel, or the mask is empty)"
-    _most_frequent_side: bool = False
+    _side: str = "foreground"  # of a single channel, where no class is given
 
     @classmethod
     def of_side(cls, positive: bool | None) -> Segmentation:
         """One side of a single channel; None takes the side of most pixels of each image."""
-        return cls(None if positive is None else int(positive), None, positive is None)
+        side_of = {True: "foreground", False: "background", None: "frequent"}
+        return cls(_side=side_of[positive])
 
     def __repr__(self) -> str:
         mask = "" if self.mask is None else ", mask=..."
@@ -59,13 +60,13 @@ class Segmentation(Target):
     def named(self, class_names: Sequence[str] | None) -> Segmentation:
         """The same classes by index."""
         index = looked_up(self.class_index, class_names)
-        return Segmentation(index, self.mask, self._most_frequent_side)
+        return Segmentation(index, self.mask, self._side)
 
     @property
     def key(self) -> tuple[Any, ...]:
         """Which of the two are given, and the size of the mask."""
         shape = None if self.mask is None else self._pixels().shape[-2:]
-        return ("Segmentation", self.class_index is not None, shape, self._most_frequent_side)
+        return ("Segmentation", self.class_index is not None, shape, self._side)
 
     def arguments(self, batch: int) -> tuple[Any, ...]:
         """The class of each image, and the mask of each."""
@@ -116,9 +117,9 @@ class Segmentation(Target):
         winners = _winners(outputs, output, value)
         if self.class_index is not None:
             index = arguments[0]
-        elif value.shape[-1] == 1 and not self._most_frequent_side:
-            foreground = _classes(outputs) - 1
-            index = tf.fill([tf.shape(value)[0], 1], foreground)
+        elif value.shape[-1] == 1 and self._side != "frequent":
+            number = _classes(outputs) - 1 if self._side == "foreground" else 0
+            index = tf.fill([tf.shape(value)[0], 1], number)
         else:
             index = _most_frequent(winners, _classes(outputs))
         wins = tf.cast(winners == index[:, :, None], tf.float32)

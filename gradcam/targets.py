@@ -252,6 +252,7 @@ def resolve(target: Any, outputs: Outputs, top_k: int | None) -> Target:
     is_map = len(outputs.values) == 1 and outputs.values[0].shape.rank == 4
     if isinstance(target, Class) and is_map:
         return Segmentation(target.index)
-    if isinstance(target, Binary) and is_map and outputs.values[0].shape[-1] == 1:
+    is_mask = is_map and outputs.values[0].shape[-1] == 1 and outputs.has_sides()
+    if isinstance(target, Binary) and is_mask:
         return Segmentation.of_side(target.positive)
     return target
