@@ -15,6 +15,7 @@ from gradcam.sentences import (
     about_images,
     about_layers,
     about_models,
+    about_reports,
     about_targets,
     warnings,
 )
@@ -29,6 +30,7 @@ SENTENCES: dict[str, str] = (
     | about_images.SENTENCES
     | about_targets.SENTENCES
     | about_commands.SENTENCES
+    | about_reports.SENTENCES
     | warnings.SENTENCES
 )
 
