@@ -7,10 +7,12 @@ braces; a fact that is empty leaves nothing behind, so optional hints carry thei
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
 from gradcam.sentences import (
     about_commands,
+    about_diagnosis,
     about_files,
     about_images,
     about_layers,
@@ -32,6 +34,7 @@ SENTENCES: dict[str, str] = (
     | about_commands.SENTENCES
     | about_reports.SENTENCES
     | warnings.SENTENCES
+    | about_diagnosis.SENTENCES
 )
 
 
@@ -42,6 +45,22 @@ def message(code: str, **facts: object) -> str:
     'Received no image: shape (0, 8, 8, 3). Expected at least one. Check the batch.'
     """
     return SENTENCES[code].format(**facts).rstrip()
+
+
+def parted(code: str, **facts: object) -> tuple[str, str]:
+    """What a finding says, and apart from it what to do: the sentences that end its error.
+
+    >>> parted("images-empty", shape=(0, 8, 8, 3))
+    ('Received no image: shape (0, 8, 8, 3). Expected at least one.', 'Check the batch.')
+    """
+    text = SENTENCES[code]
+    if code in about_diagnosis.FIXES:
+        return text.format(**facts).rstrip(), about_diagnosis.FIXES[code].format(**facts)
+    ends = [place.end() for place in re.finditer(r"[.}] (?=[A-Z{])", text)]
+    expected = text.find("Expected")
+    # What was expected takes one sentence; where a text has none, the last one says what to do.
+    cut = next((end for end in ends if end > expected >= 0), ends[-1])
+    return text[:cut].format(**facts).rstrip(), text[cut:].format(**facts).strip()
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

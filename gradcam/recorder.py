@@ -57,11 +57,13 @@ class Call:
         path: where it sits below the model, such as `"encoder[1]/conv"`.
         inside: the kind of graph that hides its output, or None when it can be tapped.
         layer: the layer object.
+        training: the `training` that it was called with, None where it was not told.
         data_format: `"channels_first"`, `"channels_last"`, or None where the layer has none.
         has_weights: whether it owns weights itself.
         first_op: the number of operations in the graph when it began.
         last_op: and when it ended.
         returned_none: whether it returned None.
+        raised: whether an exception came out of it.
         children: the calls that it made.
     """
 
@@ -73,6 +75,7 @@ class Call:
     inputs: tuple[tf.Tensor, ...] = ()
     outputs: tuple[tf.Tensor, ...] = ()
     theta: tf.Tensor | None = None
+    training: Any = None
     path: str = ""
     inside: str | None = None
     data_format: str | None = None
@@ -80,6 +83,7 @@ class Call:
     first_op: int = 0
     last_op: int = 0
     returned_none: bool = False
+    raised: bool = False
     children: list[Call] = field(default_factory=list)
 
     @property
@@ -110,12 +114,15 @@ class _NoNewVariables(list[Any]):
     The state of a seed is no weight: a `call` may make a Dropout anew each time it runs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_build: bool) -> None:
         super().__init__()
         self.refused: str | None = None
+        self._may_build = may_build
 
     def append(self, variable: Any) -> None:
         """Refuse a variable, before its layer knows of it."""
+        if self._may_build:
+            return
         if variable.name == "seed_generator_state":
             super().append(variable)
             return
@@ -124,12 +131,20 @@ class _NoNewVariables(list[Any]):
 
 
 class Recorder:
-    """Records the calls that the current thread makes while `graph` is being built."""
+    """Records the calls that the current thread makes while `graph` is being built.
 
-    def __init__(self, graph: tf.Graph) -> None:
-        self.calls: list[Call] = []
+    Args:
+        graph: the graph.
+        calls: the list that the calls go into, for who wants them also after an exception.
+        may_build: whether layers may create weights, for the length of the trace.
+    """
+
+    def __init__(
+        self, graph: tf.Graph, calls: list[Call] | None = None, *, may_build: bool = False
+    ) -> None:
+        self.calls: list[Call] = [] if calls is None else calls
         self.failed: Call | None = None
-        self._new_variables = _NoNewVariables()
+        self._new_variables = _NoNewVariables(may_build=may_build)
         self._graph = graph
         self._thread = threading.get_ident()
         self._stack: list[Call] = []
@@ -214,15 +229,14 @@ class Recorder:
             if threading.get_ident() != self._thread:
                 belongings.shared = True
                 return original(*args, **kwargs)
-            entry = self._enter(operation)
-            leaves = keras.tree.flatten((args, kwargs))
-            entry.inputs = tuple(leaf for leaf in leaves if isinstance(leaf, tf.Tensor))
+            entry = self._enter(operation, args, kwargs)
             returned = False
             try:
                 result = plain(*args, **kwargs)
                 returned = True
             finally:
                 if not returned:
+                    entry.raised = True
                     self.failed = self.failed or entry
                 self._stack.pop()
                 entry.last_op = self._size()
@@ -231,7 +245,7 @@ class Recorder:
 
         return call
 
-    def _enter(self, operation: Any) -> Call:
+    def _enter(self, operation: Any, args: Any, kwargs: Any) -> Call:
         parent = self._stack[-1] if self._stack else None
         entry = Call(
             name=operation.name,
@@ -239,6 +253,10 @@ class Recorder:
             families=tuple(kind.__name__ for kind in type(operation).__mro__),
             parent=parent,
             layer=operation,
+            inputs=tuple(
+                leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, tf.Tensor)
+            ),
+            training=_training(operation, args, kwargs),
             data_format=getattr(operation, "data_format", None),
             has_weights=bool(_own_weights(operation)),
             first_op=self._size(),
@@ -302,6 +320,15 @@ def _own_weights(operation: Any) -> list[Any]:
 def is_transformer(operation: Any) -> bool:
     """Whether a layer warps images in a way that can be followed back: it has the interface."""
     return all(hasattr(operation, name) for name in TRANSFORMER_INTERFACE)
+
+
+def _training(operation: Any, args: Any, kwargs: Any) -> Any:
+    """The argument `training` of a call, wherever it stands."""
+    if "training" in kwargs or len(args) < 2:
+        return kwargs.get("training")
+    names = list(inspect.signature(type(operation).call).parameters)[1:]
+    place = names.index("training") if "training" in names else len(args)
+    return args[place] if place < len(args) else None
 
 
 def _nothing() -> None:
