@@ -35,7 +35,7 @@ from gradcam.errors import (
 )
 
 if TYPE_CHECKING:
-    from gradcam import targets
+    from gradcam import callbacks, targets
     from gradcam.explainer import Explainer, explain
     from gradcam.explanation import Explanation
     from gradcam.feature_maps import LayerInfo
@@ -58,6 +58,7 @@ __all__ = [
     "NonFiniteError",
     "NotAFeatureMapError",
     "TargetError",
+    "callbacks",
     "explain",
     "layers",
     "read_images",
@@ -68,6 +69,7 @@ _HOMES = {
     "METHODS": "methods",
     "Explainer": "explainer",
     "Explanation": "explanation",
+    "callbacks": "callbacks",
     "LayerInfo": "feature_maps",
     "explain": "explainer",
     "layers": "inspection",

@@ -9,7 +9,14 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from gradcam.sentences import about_images, about_layers, about_models, about_targets, warnings
+from gradcam.sentences import (
+    about_callbacks,
+    about_images,
+    about_layers,
+    about_models,
+    about_targets,
+    warnings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,6 +26,7 @@ SENTENCES: dict[str, str] = (
     | about_layers.SENTENCES
     | about_images.SENTENCES
     | about_targets.SENTENCES
+    | about_callbacks.SENTENCES
     | warnings.SENTENCES
 )
 
