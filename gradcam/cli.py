@@ -50,10 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     try:
-        name = _command(given)
-        command = importlib.import_module(f"gradcam.commands.{name}")
-        with warnings.catch_warnings():  # the command hides those of libraries
-            return int(command.run(_options(command, name, given[1:])))
+        return _run(given, debug)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else WRONG
     except KeyboardInterrupt:
@@ -64,14 +61,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
-    except GradCamError as error:
-        return _said(str(error), debug, SOME_FAILED if error.code == "out-full" else WRONG)
-    except OSError as error:
-        reason = findings.printable(error)
-        return _said(findings.message("system-refused", reason=reason), debug, WRONG)
     except Exception as error:  # noqa: BLE001 - the outermost frame: no traceback but with --debug
         facts = {"kind": type(error).__name__, "reason": error}
         return _said(findings.message("unexpected", **facts), debug, BUG)
+
+
+def _run(given: Sequence[str], debug: bool) -> int:
+    """Run a subcommand; what a user can cause becomes a sentence."""
+    try:
+        name = _command(given)
+        command = importlib.import_module(f"gradcam.commands.{name}")
+        options = _options(command, name, given[1:])
+        with warnings.catch_warnings():  # the command hides those of libraries
+            return int(command.run(options))
+    except GradCamError as error:
+        return _said(str(error), debug, SOME_FAILED if error.code == "out-full" else WRONG)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return _said(findings.message("system-refused", reason=error), debug, WRONG)
 
 
 def _said(sentence: str, debug: bool, status: int) -> int:

@@ -11,12 +11,14 @@ import re
 from typing import TYPE_CHECKING
 
 from gradcam.sentences import (
+    about_callbacks,
     about_commands,
     about_diagnosis,
     about_files,
     about_images,
     about_layers,
     about_models,
+    about_reports,
     about_targets,
     warnings,
 )
@@ -31,6 +33,8 @@ SENTENCES: dict[str, str] = (
     | about_images.SENTENCES
     | about_targets.SENTENCES
     | about_commands.SENTENCES
+    | about_reports.SENTENCES
+    | about_callbacks.SENTENCES
     | warnings.SENTENCES
     | about_diagnosis.SENTENCES
 )

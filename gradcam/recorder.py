@@ -229,10 +229,7 @@ class Recorder:
             if threading.get_ident() != self._thread:
                 belongings.shared = True
                 return original(*args, **kwargs)
-            entry = self._enter(operation)
-            entry.training = _training(operation, args, kwargs)
-            leaves = keras.tree.flatten((args, kwargs))
-            entry.inputs = tuple(leaf for leaf in leaves if isinstance(leaf, tf.Tensor))
+            entry = self._enter(operation, args, kwargs)
             returned = False
             try:
                 result = plain(*args, **kwargs)
@@ -248,7 +245,7 @@ class Recorder:
 
         return call
 
-    def _enter(self, operation: Any) -> Call:
+    def _enter(self, operation: Any, args: Any, kwargs: Any) -> Call:
         parent = self._stack[-1] if self._stack else None
         entry = Call(
             name=operation.name,
@@ -256,6 +253,10 @@ class Recorder:
             families=tuple(kind.__name__ for kind in type(operation).__mro__),
             parent=parent,
             layer=operation,
+            inputs=tuple(
+                leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, tf.Tensor)
+            ),
+            training=_training(operation, args, kwargs),
             data_format=getattr(operation, "data_format", None),
             has_weights=bool(_own_weights(operation)),
             first_op=self._size(),
@@ -316,6 +317,11 @@ def _own_weights(operation: Any) -> list[Any]:
     return [w for w in getattr(operation, "weights", ()) if id(w) not in inner]
 
 
+def is_transformer(operation: Any) -> bool:
+    """Whether a layer warps images in a way that can be followed back: it has the interface."""
+    return all(hasattr(operation, name) for name in TRANSFORMER_INTERFACE)
+
+
 def _training(operation: Any, args: Any, kwargs: Any) -> Any:
     """The argument `training` of a call, wherever it stands."""
     if "training" in kwargs or len(args) < 2:
@@ -323,11 +329,6 @@ def _training(operation: Any, args: Any, kwargs: Any) -> Any:
     names = list(inspect.signature(type(operation).call).parameters)[1:]
     place = names.index("training") if "training" in names else len(args)
     return args[place] if place < len(args) else None
-
-
-def is_transformer(operation: Any) -> bool:
-    """Whether a layer warps images in a way that can be followed back: it has the interface."""
-    return all(hasattr(operation, name) for name in TRANSFORMER_INTERFACE)
 
 
 def _nothing() -> None:

@@ -64,12 +64,12 @@ class GradientWatch(keras.callbacks.Callback):
         self._codes: tf.Variable | None = None
         self._rows: dict[tuple[str, int], int] = {}
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Start anew: the model may have been compiled again."""
         self._forget()
         self.said = {}
 
-    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Put the watched train function in place where this batch is looked at."""
         if self._batch % self.every < IN_A_ROW and _optimizers(self.model):
             if self._watched is None:
@@ -77,14 +77,14 @@ class GradientWatch(keras.callbacks.Callback):
             self._original = self.model.train_function
             self.model.train_function = self._run
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Look, and count."""
         self._restore()
         if self._codes is not None and self._batch % self.every < IN_A_ROW:
             self._look(self._codes.numpy())
         self._batch += 1
 
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Let go of the model's variables."""
         self._restore()
         self._forget()

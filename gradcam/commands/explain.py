@@ -32,7 +32,7 @@ exit status:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Photographs, model, question, output."""
     parser.add_argument(
-        "photos", nargs="+", metavar="PHOTO", help="an image file, a folder, or a 'pattern*.jpg'"
+        "photos", nargs="*", metavar="PHOTO", help="an image file, a folder, or a 'pattern*.jpg'"
     )
     models.add_arguments(parser)
     _add_reading(parser)

@@ -8,14 +8,14 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gradcam import findings
 from gradcam.errors import GradCamError
 from gradcam.jobs import applications
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
 
     from gradcam.jobs.survey import Survey
 
@@ -64,6 +64,7 @@ def choose(asked: str | None, network: str | None, survey: Survey) -> tuple[str,
 def function(name: str) -> Preprocess:
     """The function behind a preprocessing: a batch in 0..255 to what the model takes.
 
+    >>> import numpy as np
     >>> function("signed")(np.array([0.0, 255.0]))
     array([-1.,  1.])
     """
@@ -130,6 +131,8 @@ def import_user_module(name: str) -> Any:
 
 def _checked(name: str, preprocess: Preprocess, images: np.ndarray) -> np.ndarray:
     """Call a user's function, with its mistakes in words."""
+    import numpy as np  # noqa: PLC0415
+
     try:
         result = np.asarray(preprocess(images.copy()))
     except _USER_ERRORS as error:

@@ -68,6 +68,8 @@ def read(options: argparse.Namespace) -> Request:
     Raises:
         GradCamError: one of them can't be meant.
     """
+    if not options.photos:
+        raise GradCamError("photo-not-given")
     if options.preprocess is not None:
         preprocessing.check_name(options.preprocess)
     out = Path(options.out)

@@ -18,6 +18,10 @@ SENTENCES: dict[str, str] = {
         " written. Check the path, its permissions and the space that is left."
     ),
     # the model
+    "model-not-given": (
+        "No model was given. Expected --model with a .keras or .h5 file, a SavedModel folder, or"
+        " the name of a keras.applications network. Try --model MobileNetV2."
+    ),
     "model-missing": (
         "The model '{path}' does not exist, and no network of keras.applications has that name."
         "{hint} Expected a .keras or .h5 file, a SavedModel folder, or a name such as MobileNetV2."
@@ -92,6 +96,10 @@ SENTENCES: dict[str, str] = {
         " --class {first}."
     ),
     # photographs
+    "photo-not-given": (
+        "No photograph was given. Expected image files, folders with images, or patterns such as"
+        " 'photos/*.jpg'. Name one before the options."
+    ),
     "photo-missing": (
         "'{path}' does not exist.{hint} Expected image files, folders with images, or patterns such"
         " as 'photos/*.jpg'."
