@@ -147,7 +147,7 @@ USAGE = {
     ),
     "import of nothing": (
         ["fine.jpg", *MODEL, "--import", "no_such"],
-        "Expected the name of a Python module",
+        "the name of a Python module",
     ),
     "import of a file": (["fine.jpg", *MODEL, "--import", "a/my.py"], "--import my, from"),
     "import that fails": (
@@ -160,11 +160,11 @@ USAGE = {
     "names too few": (["fine.jpg", *MODEL, "--class-names", "two.txt"], "'two.txt' has 2 class"),
     "out is a file": (
         ["fine.jpg", *MODEL, "--out", "file"],
-        "'file', which is a file. Expected a folder",
+        "which is a file. Expected a folder",
     ),
     "out below a file": (
         ["fine.jpg", *MODEL, "--out", "file/out"],
-        "'file', which is a file. Expected a folder",
+        "which is a file. Expected a folder",
     ),
     "flag unknown": (["fine.jpg", *MODEL, "--resum"], "Did you mean '--resume'"),
     "signature of a file": (["fine.jpg", *MODEL, "--signature", "s"], "signature"),
