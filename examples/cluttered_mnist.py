@@ -23,7 +23,7 @@ import keras_stn
 from examples.mnist_data import DataError
 
 CLASSES = 10
-EPOCHS = 14
+EPOCHS = 12
 BATCH = 64
 PARTS = ("train", "valid", "test")
 
@@ -66,7 +66,7 @@ def transformer_network(shape):
     """At most 120k parameters, the localisation network's 65k included."""
     layers = keras.layers
     inputs = keras.Input(shape)
-    x = keras_stn.SpatialTransformer("attention", output_size=28)(inputs)
+    x = keras_stn.SpatialTransformer("attention", output_size=24)(inputs)
     for filters, kernel in ((20, 5), (40, 3), (48, 3)):
         x = layers.Conv2D(filters, kernel, padding="same", use_bias=False)(x)
         x = layers.BatchNormalization(momentum=0.9)(x)
