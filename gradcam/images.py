@@ -109,7 +109,16 @@ def for_display(picture: np.ndarray, longest: int = 1024) -> np.ndarray:
         times = -(-SMALLEST_DISPLAYED // largest)
         return picture.repeat(times, 0).repeat(times, 1)  # its pixels are still to be seen
     share = min(1.0, longest / largest)
-    return resize(picture, max(1, round(height * share)), max(1, round(width * share)))
+    size = max(1, round(height * share)), max(1, round(width * share))
+    # Averaging is slow, and only needed where pixels would be skipped.
+    return stretch(picture, *size) if share > 0.5 else resize(picture, *size)
+
+
+def stretch(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A picture or a heatmap in another size, interpolated: for what is smooth, or stays large."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def grey(picture: np.ndarray) -> np.ndarray:

@@ -34,7 +34,7 @@ def model(tmp_path_factory):
         (["layers", "--help"], 0, "--signature NAME"),
         (["methods"], 0, "scorecam"),
         ([], 2, "Expected a command"),
-        (["explian"], 2, "Did you mean 'explain'?"),
+        (["explian"], 2, "Received the command 'explian'. Did you mean 'explain'?"),
         (["explain", "--modle", "m.keras", "a.jpg"], 2, "Did you mean '--model'"),
         (["explain", "."], 2, "No model was given. Expected --model"),
         (["explain", "--model", "VGG16", "nothing.jpg"], 2, "'nothing.jpg' does not exist"),
@@ -154,7 +154,11 @@ def test_an_unexpected_error_is_a_sentence_and_debug_shows_it(monkeypatch):
     ("error", "status", "words"),
     [
         (KeyboardInterrupt(), 130, "Interrupted."),
-        (PermissionError(13, "Permission denied", "/x"), 2, "Permission denied: '/x'"),
+        (
+            PermissionError(13, "Permission denied", "/x"),
+            2,
+            "The system refused something: [Errno 13] Permission denied: '/x'",
+        ),
         (BrokenPipeError(), 141, ""),
     ],
 )

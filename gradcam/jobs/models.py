@@ -160,7 +160,7 @@ def _no_weights(name: str, error: BaseException | None) -> ModelError:
 def _imported(name: str) -> Any:
     try:
         return preprocessing.import_user_module(name)
-    except (ImportError, SyntaxError, ValueError, AttributeError, LookupError) as error:
+    except preprocessing.USER_ERRORS as error:
         raise GradCamError("import-failed", name=name, reason=error) from error
 
 

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     Preprocess = Callable[[np.ndarray], np.ndarray]
 
 # What code that a user wrote may raise.
-_USER_ERRORS = (
+USER_ERRORS = (
     ArithmeticError,
     AttributeError,
     ImportError,
     LookupError,
     OSError,
     RuntimeError,
+    SyntaxError,
     TypeError,
     ValueError,
 )
@@ -114,7 +115,7 @@ def _imported(name: str) -> Preprocess:
     module, _, attribute = name.partition(":")
     try:
         found = getattr(import_user_module(module), attribute)
-    except (*_USER_ERRORS, SyntaxError) as error:
+    except USER_ERRORS as error:
         raise _failed(name, error) from error
     if not callable(found):
         raise GradCamError("preprocess-failed", name=name, error="TypeError", reason="no function")
@@ -135,7 +136,7 @@ def _checked(name: str, preprocess: Preprocess, images: np.ndarray) -> np.ndarra
 
     try:
         result = np.asarray(preprocess(images.copy()))
-    except _USER_ERRORS as error:
+    except USER_ERRORS as error:
         raise _failed(name, error) from error
     if result.dtype.kind not in "biuf" or len(result.shape) != 4 or len(result) != len(images):
         raise GradCamError(

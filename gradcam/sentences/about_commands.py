@@ -118,7 +118,8 @@ SENTENCES: dict[str, str] = {
     ),
     # the folder of results
     "out-is-a-file": (
-        "--out {path} is a file. Expected a folder, or a name that is still free. Choose another."
+        "--out leads to '{path}', which is a file. Expected a folder, or a name that is still free."
+        " Choose another."
     ),
     "out-unwritable": (
         "Nothing can be written to '{path}': {reason}. Expected a folder with permission to write"
