@@ -25,6 +25,7 @@ COMMANDS = (
     "explain",
     "layers",
     "methods",
+    "demo",
 )
 """The modules of `gradcam.commands`, in the order in which help lists them."""
 
