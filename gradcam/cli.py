@@ -26,6 +26,7 @@ COMMANDS = (
     "layers",
     "methods",
     "doctor",
+    "demo",
 )
 """The modules of `gradcam.commands`, in the order in which help lists them."""
 
