@@ -20,7 +20,7 @@ from examples.digits import draw_clutter, draw_digit
 from keras_stn import plots
 
 HEIGHT, WIDTH, TILE = 40, 80, 30
-WINDOW = 20
+WINDOW = 16  # so few pixels that it pays to zoom in on a digit
 SUMS = 19
 PLACES = {"left": -0.5, "right": 0.5}
 
@@ -93,12 +93,11 @@ def make_reader():
 def make_localization(middle):
     """Where to look: at the start, at a square half of the image around `middle`.
 
-    A quarter of the pixels is enough to find a digit. Without a start of its own for each transformer, chance
-    decides which digit it takes, and sometimes both take the same.
+    Without a start of its own for each transformer, chance decides which digit it takes, and sometimes both
+    take the same.
     """
     images = keras.Input((HEIGHT, WIDTH, 1))
-    half = keras.layers.AveragePooling2D(2)(images)
-    theta = keras_stn.localization_network(half.shape[1:], "affine")(half)
+    theta = keras_stn.localization_network(images.shape[1:], "affine", step_size=0.2)(images)
     start = np.array([[-0.5, 0, middle, 0, 0, 0]], "float32")
     return keras.Model(images, theta + start)
 
@@ -124,7 +123,7 @@ def make_plain_model():
     for filters in (16, 32, 48):
         x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
         x = layers.MaxPooling2D()(x)
-    x = layers.Dense(58, activation="relu")(layers.Flatten()(x))
+    x = layers.Dense(52, activation="relu")(layers.Flatten()(x))
     digits = [layers.Dense(10, activation="softmax")(x) for _ in PLACES]
     return keras.Model(images, AddDigits()(digits))
 
