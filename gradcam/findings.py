@@ -9,13 +9,21 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from gradcam.sentences import about_images, about_layers, about_models, about_targets, warnings
+from gradcam.sentences import (
+    about_images,
+    about_layers,
+    about_models,
+    about_saved_models,
+    about_targets,
+    warnings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 SENTENCES: dict[str, str] = (
     about_models.SENTENCES
+    | about_saved_models.SENTENCES
     | about_layers.SENTENCES
     | about_images.SENTENCES
     | about_targets.SENTENCES
