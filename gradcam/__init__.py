@@ -36,6 +36,7 @@ from gradcam.errors import (
 
 if TYPE_CHECKING:
     from gradcam import targets
+    from gradcam.doctor import Diagnosis, Finding, diagnose
     from gradcam.explainer import Explainer, explain
     from gradcam.explanation import Explanation
     from gradcam.feature_maps import LayerInfo
@@ -48,9 +49,11 @@ __all__ = [
     "METHODS",
     "AmbiguousLayerError",
     "BlockedGradientError",
+    "Diagnosis",
     "DisconnectedLayerError",
     "Explainer",
     "Explanation",
+    "Finding",
     "GradCamError",
     "ImageError",
     "LayerInfo",
@@ -59,6 +62,7 @@ __all__ = [
     "NonFiniteError",
     "NotAFeatureMapError",
     "TargetError",
+    "diagnose",
     "explain",
     "layers",
     "load_model",
@@ -66,11 +70,16 @@ __all__ = [
     "targets",
 ]
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "METHODS": "methods",
+    "Diagnosis": "doctor",
     "Explainer": "explainer",
     "Explanation": "explanation",
+    "Finding": "doctor",
     "LayerInfo": "feature_maps",
+    "diagnose": "doctor",
     "explain": "explainer",
     "layers": "inspection",
     "load_model": "loading",
