@@ -36,20 +36,24 @@ from gradcam.errors import (
 
 if TYPE_CHECKING:
     from gradcam import targets
+    from gradcam.doctor import Diagnosis, Finding, diagnose
     from gradcam.explainer import Explainer, explain
     from gradcam.explanation import Explanation
     from gradcam.feature_maps import LayerInfo
     from gradcam.images import read_images
     from gradcam.inspection import layers
+    from gradcam.loading import load_model
     from gradcam.methods import METHODS
 
 __all__ = [
     "METHODS",
     "AmbiguousLayerError",
     "BlockedGradientError",
+    "Diagnosis",
     "DisconnectedLayerError",
     "Explainer",
     "Explanation",
+    "Finding",
     "GradCamError",
     "ImageError",
     "LayerInfo",
@@ -58,19 +62,27 @@ __all__ = [
     "NonFiniteError",
     "NotAFeatureMapError",
     "TargetError",
+    "diagnose",
     "explain",
     "layers",
+    "load_model",
     "read_images",
     "targets",
 ]
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "METHODS": "methods",
+    "Diagnosis": "doctor",
     "Explainer": "explainer",
     "Explanation": "explanation",
+    "Finding": "doctor",
     "LayerInfo": "feature_maps",
+    "diagnose": "doctor",
     "explain": "explainer",
     "layers": "inspection",
+    "load_model": "loading",
     "read_images": "images",
     "targets": "targets",
 }

@@ -54,27 +54,44 @@ def blockers(
     ...     blockers([x], tf.reduce_sum(tf.round(x)), Recording([x], ["x"], [], [], None))
     ['round']
     """
+    return _in_words(stops(layer_outputs, score), recording)
+
+
+def stops(layer_outputs: Sequence[tf.Tensor], score: tf.Tensor) -> list[tuple[tf.Operation, str]]:
+    """The operations at which the gradient stops, each with its name in words."""
     way = ancestors([score])
-    reached = descendants(layer_outputs, way, passes=lambda operation: _name(operation) is None)
-    return _in_words([(op, name) for op in reached if (name := _name(op))], recording)
+    reached = descendants(layer_outputs, way, passes=lambda operation: words(operation) is None)
+    return [(operation, name) for operation in reached if (name := words(operation))]
 
 
 def custom_gradients(
     layer_outputs: Sequence[tf.Tensor], score: tf.Tensor, recording: Recording
 ) -> list[str]:
     """The custom gradients between a layer and the score, in words; one may hide the layer."""
+    return _in_words(custom_stops(layer_outputs, score), recording)
+
+
+def custom_stops(
+    layer_outputs: Sequence[tf.Tensor], score: tf.Tensor
+) -> list[tuple[tf.Operation, str]]:
+    """The custom gradients between a layer and the score, each with its name in words."""
     found = descendants(layer_outputs, ancestors([score]))
     name = "a custom gradient (tf.custom_gradient, rematerialisation)"
-    return _in_words([(op, name) for op in found if is_custom_gradient(op)], recording)
+    return [(operation, name) for operation in found if is_custom_gradient(operation)]
 
 
 def unregistered(error: LookupError, recording: Recording) -> str:
     """The operation that TensorFlow has no gradient for, in words, from its own complaint."""
-    found = re.search(r"operation\s*'([^']+)' \(op type: (\w+)\)", str(error))
-    if found is None:
+    operation = unregistered_operation(error, recording)
+    if operation is None:
         return str(error)
-    operation = recording.inputs[0].graph.get_operation_by_name(found[1])
-    return f"{found[2]}, which has no gradient{_place(operation, recording)}"
+    return f"{operation.type}, which has no gradient{place(operation, recording)}"
+
+
+def unregistered_operation(error: LookupError, recording: Recording) -> tf.Operation | None:
+    """The operation that TensorFlow has no gradient for, from its own complaint."""
+    found = re.search(r"operation\s*'([^']+)' \(op type: (\w+)\)", str(error))
+    return recording.inputs[0].graph.get_operation_by_name(found[1]) if found else None
 
 
 def is_custom_gradient(operation: tf.Operation) -> bool:
@@ -100,10 +117,11 @@ def connected(layer_outputs: Iterable[tf.Tensor], way: set[tf.Operation]) -> boo
 def _in_words(found: list[tuple[tf.Operation, str]], recording: Recording) -> list[str]:
     """What stops the gradient and where, in the order of the operations' names, without doubles."""
     ordered = sorted(found, key=lambda pair: pair[0].name)
-    return list(dict.fromkeys(f"{name}{_place(op, recording)}" for op, name in ordered))
+    return list(dict.fromkeys(f"{name}{place(op, recording)}" for op, name in ordered))
 
 
-def _name(operation: tf.Operation) -> str | None:
+def words(operation: tf.Operation) -> str | None:
+    """An operation that stops the gradient in words, or None where it doesn't."""
     if operation.type in BLOCKERS:
         return BLOCKERS[operation.type]
     if operation.type == "Cast" and operation.inputs[0].dtype.is_floating:
@@ -112,7 +130,8 @@ def _name(operation: tf.Operation) -> str | None:
     return None
 
 
-def _place(operation: tf.Operation, recording: Recording) -> str:
+def place(operation: tf.Operation, recording: Recording) -> str:
+    """The layer that an operation belongs to, for a sentence."""
     call = recording.maker(operation)
     if call is None:
         return ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gradcam import blockers, resizing
+from gradcam import blockers
 from gradcam.errors import BlockedGradientError, ModelError, NotAFeatureMapError
 from gradcam.findings import listing
 from gradcam.graph import Part
@@ -146,13 +146,12 @@ class Scene:
         varies = tf.reduce_max(activations, axes) > tf.reduce_min(activations, axes)
         wanted = _chosen(activations, varies, max_channels)
         maps = tf.transpose(activations, [0, activations.shape.rank - 1, *axes])
-        sizes = frame.sizes()
 
         def masked(rows: tf.Tensor, channel: tf.Tensor) -> tf.Tensor:
-            mask = resizing.resize(tf.gather_nd(maps, tf.stack([rows, channel], 1)), sizes)
+            mask = frame.as_seen(tf.gather_nd(maps, tf.stack([rows, channel], 1)))
             low = tf.reduce_min(mask, axes, keepdims=True)
             high = tf.reduce_max(mask, axes, keepdims=True)
-            mask = tf.math.divide_no_nan(mask - low, high - low)
+            mask = frame.carried_back(tf.math.divide_no_nan(mask - low, high - low), rows)
             images = tf.gather(frame.tensor, rows)
             return images * tf.cast(frame.spread(mask), images.dtype)
 

@@ -93,18 +93,35 @@ class Explainer:
             target: see `gradcam.targets`; None for each image's own top class.
             top_k: explain so many of the top classes of each image.
         """
+        question = self._question(images, target, top_k)
+        size = self._settings.batch_size or IMAGES_PER_RUN
+        parts = [
+            self._answer(question.rows(slice(first, first + size)), first)
+            for first in range(0, len(question.batch), size)
+        ]
+        return _joined(parts, self._settings)
+
+    def prepare(self, images: Any, target: Any = None, top_k: int | None = None) -> list[str]:
+        """Trace for such images and such a target, without running the model on them.
+
+        Raises whatever a call would raise that doesn't depend on the pixels, and makes the first
+        call as fast as the next.
+
+        Returns:
+            The paths of the layers.
+        """
+        question = self._question(images, target, top_k)
+        program = self._program(question)
+        program.target.check(program.outputs, question.arguments)
+        return [scene.call.path for scene in program.scenes]
+
+    def _question(self, images: Any, target: Any, top_k: int | None) -> Question:
         batch = inputs.read(self._source, images)
         options.check_top_k(top_k, target)
         names = self._settings.class_names
         asked = None if target is None else targets.as_target(target).named(names)
         arguments = asked.arguments(len(batch)) if asked else ()
-        question = Question(batch, asked, arguments, top_k)
-        size = self._settings.batch_size or IMAGES_PER_RUN
-        parts = [
-            self._answer(question.rows(slice(first, first + size)), first)
-            for first in range(0, len(batch), size)
-        ]
-        return _joined(parts, self._settings)
+        return Question(batch, asked, arguments, top_k)
 
     def _answer(self, question: Question, first: int) -> dict[str, Any]:
         """Explain as many images as go through the model at once; `first` is their first number."""
@@ -120,6 +137,7 @@ class Explainer:
             "paths": [scene.call.path for scene in program.scenes],
             "warnings": program.warnings
             + verdicts.look_like_probabilities(program, values)
+            + verdicts.frames_outside(program, results, first)
             + verdicts.blank_maps(program, results, labels, first),
         }
 
@@ -202,7 +220,7 @@ def _joined(parts: Sequence[dict[str, Any]], settings: Settings) -> Explanation:
     """One explanation of the runs that a batch was split into."""
 
     def join(name: str) -> Any:
-        pieces = [part[name] for part in parts]
+        pieces = [part.get(name) for part in parts]
         if len(pieces) == 1:
             return pieces[0]
         return tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *pieces)
@@ -217,4 +235,6 @@ def _joined(parts: Sequence[dict[str, Any]], settings: Settings) -> Explanation:
         layer=paths[0] if len(paths) == 1 else tuple(paths),
         method=settings.method,
         warnings=tuple(dict.fromkeys(text for part in parts for text in part["warnings"])),
+        warped_heatmaps=join("warped_heatmaps"),
+        coverage=join("coverage"),
     )

@@ -33,8 +33,10 @@ class Explanation:
         layer: the path of the tapped layer; a tuple where several were fused.
         method: the name of the method.
         warnings: sentences, with the number of the image where it is about one.
-        warped_heatmaps: the heatmaps in the frame of a spatial transformer before the layer.
-        coverage: how far each input pixel was seen through that transformer.
+        warped_heatmaps: where a spatial transformer stands before the layer, the heatmaps in its
+            frame; else None.
+        coverage: (batch, height, width) there, how far each pixel of the input was seen through
+            the transformer, from 0 to 1; else None.
     """
 
     maps: np.ndarray
@@ -67,9 +69,10 @@ class Explanation:
             colormap: the name of an OpenCV colour map.
 
         Returns:
-            (batch, height, width, 3) uint8 RGB; with `top_k` one more axis after the batch.
+            (batch, height, width, 3) uint8 RGB; with `top_k` one more axis after the batch. What
+            a spatial transformer didn't show stays as it is.
         """
-        return pictures.overlay(images, self.heatmaps, alpha, colormap)
+        return pictures.overlay(images, self.heatmaps, alpha, colormap, self.coverage)
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write each heatmap as a PNG and each raw map as a `.npy` file.

@@ -122,7 +122,7 @@ class FeatureMaps:
             and self.is_connected(call)
             and not self.reason(call)[0]
             and call.outputs[0].ref() not in self._scores
-            and self._is_learned(call)
+            and self.is_learned(call)
         )
 
     def choose(self, name: str) -> Call:
@@ -179,7 +179,7 @@ class FeatureMaps:
                 return dimensions[0] == "1"
         return False
 
-    def _is_learned(self, call: Call) -> bool:
+    def is_learned(self, call: Call) -> bool:
         """Whether weights, other than those that normalise the image, made the output."""
         return any(
             other.has_weights and not _is_any(other, PREPARES_IMAGE)

@@ -7,13 +7,24 @@ braces; a fact that is empty leaves nothing behind, so optional hints carry thei
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
 from gradcam.sentences import (
+<<<<<<< HEAD
     about_images,
     about_layers,
     about_models,
     about_saved_models,
+=======
+    about_commands,
+    about_diagnosis,
+    about_files,
+    about_images,
+    about_layers,
+    about_models,
+    about_reports,
+>>>>>>> 5f455b89ce99c9ba5bdd6d3452e27cda56603ae4
     about_targets,
     warnings,
 )
@@ -23,11 +34,18 @@ if TYPE_CHECKING:
 
 SENTENCES: dict[str, str] = (
     about_models.SENTENCES
+<<<<<<< HEAD
     | about_saved_models.SENTENCES
+=======
+    | about_files.SENTENCES
+>>>>>>> 5f455b89ce99c9ba5bdd6d3452e27cda56603ae4
     | about_layers.SENTENCES
     | about_images.SENTENCES
     | about_targets.SENTENCES
+    | about_commands.SENTENCES
+    | about_reports.SENTENCES
     | warnings.SENTENCES
+    | about_diagnosis.SENTENCES
 )
 
 
@@ -38,6 +56,22 @@ def message(code: str, **facts: object) -> str:
     'Received no image: shape (0, 8, 8, 3). Expected at least one. Check the batch.'
     """
     return SENTENCES[code].format(**facts).rstrip()
+
+
+def parted(code: str, **facts: object) -> tuple[str, str]:
+    """What a finding says, and apart from it what to do: the sentences that end its error.
+
+    >>> parted("images-empty", shape=(0, 8, 8, 3))
+    ('Received no image: shape (0, 8, 8, 3). Expected at least one.', 'Check the batch.')
+    """
+    text = SENTENCES[code]
+    if code in about_diagnosis.FIXES:
+        return text.format(**facts).rstrip(), about_diagnosis.FIXES[code].format(**facts)
+    ends = [place.end() for place in re.finditer(r"[.}] (?=[A-Z{])", text)]
+    expected = text.find("Expected")
+    # What was expected takes one sentence; where a text has none, the last one says what to do.
+    cut = next((end for end in ends if end > expected >= 0), ends[-1])
+    return text[:cut].format(**facts).rstrip(), text[cut:].format(**facts).strip()
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -76,3 +110,19 @@ def images(numbers: Sequence[int]) -> str:
     ('image 0', 'images 1, 4')
     """
     return f"image{'s' if len(numbers) > 1 else ''} {listing(numbers, limit=10)}"
+
+
+def printable(text: object) -> str:
+    r"""A name on one line of a terminal: control characters and bytes that are no UTF-8 escaped.
+
+    >>> print(printable("two\nlines"), printable(b"caf\xe9.png".decode("utf-8", "surrogateescape")))
+    two\nlines caf\xe9.png
+    """
+    return "".join(c if c.isprintable() else _escaped(c) for c in str(text))
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python holds a byte of a file name that it can't decode
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from gradcam import findings
+from gradcam import findings, resizing, warps
 from gradcam.errors import ImageError
 from gradcam.graph import ancestors
 
@@ -24,17 +24,34 @@ class Frame:
         name: the name of the input.
         tensor: the input.
         axes: its axes of positions; none where the map's positions are not the input's.
+        way: the spatial transformers between the input and the layer.
     """
 
     name: str
     tensor: tf.Tensor
     axes: tuple[int, ...]
+    way: warps.Way = field(default_factory=warps.Way)
 
     def sizes(self) -> list[int | tf.Tensor]:
         """The size of the input along each axis of positions, as far as it is known when traced."""
-        known = self.tensor.shape.as_list()
-        dynamic = tf.shape(self.tensor)
-        return [dynamic[axis] if known[axis] is None else known[axis] for axis in self.axes]
+        return resizing.sizes(self.tensor, self.axes)
+
+    def as_seen(self, maps: tf.Tensor) -> tf.Tensor:
+        """Maps (maps, positions...) at the size of what the layer sees: the input, warped or not."""
+        if not self.axes:
+            return maps
+        return resizing.resize(maps, self.way.warps[-1].after if self.way.warps else self.sizes())
+
+    def carried_back(self, seen: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """What `as_seen` gave for the images `rows`, in the frame of the input."""
+        if not self.way.warps:
+            return seen
+        return resizing.resize(self.way.back(seen, rows), self.sizes())
+
+    def coverage(self, rows: tf.Tensor) -> tf.Tensor:
+        """How far the layer sees each pixel of the input, from 0 to 1."""
+        everything = tf.ones([tf.shape(rows)[0], *self.way.warps[-1].after])
+        return self.carried_back(everything, rows)
 
     def spread(self, maps: tf.Tensor) -> tf.Tensor:
         """Maps of (batch, positions...) with an axis of one where the input has its channels."""
@@ -79,7 +96,9 @@ def find(recording: Recording, call: Call, rank: int, wanted: str | None) -> Fra
             names=findings.listing([name for name, _ in fitting]),
         )
     name, tensor = (fitting or seen or [(names[0], recording.inputs[0])])[0]
-    return Frame(name, tensor, _axes(recording, tensor, rank))
+    axes = _axes(recording, tensor, rank)
+    way = warps.find(recording, call, tensor) if len(axes) == 2 else warps.Way()
+    return Frame(name, tensor, axes, way)
 
 
 def _axes(recording: Recording, tensor: tf.Tensor, rank: int) -> tuple[int, ...]:

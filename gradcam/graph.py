@@ -22,8 +22,12 @@ SHAPE_OPS = frozenset(
 )
 
 
-def ancestors(tensors: Iterable[tf.Tensor]) -> set[tf.Operation]:
+def ancestors(
+    tensors: Iterable[tf.Tensor], ends: Callable[[tf.Operation], bool] | None = None
+) -> set[tf.Operation]:
     """Every operation that the tensors are computed from, their own included.
+
+    Operations for which `ends` holds are part of the answer, what lies before them is not.
 
     >>> with tf.Graph().as_default():
     ...     x = tf.constant(1.0, name="x")
@@ -37,7 +41,8 @@ def ancestors(tensors: Iterable[tf.Tensor]) -> set[tf.Operation]:
         operation = waiting.pop()
         if operation not in found:
             found.add(operation)
-            waiting.extend(tensor.op for tensor in operation.inputs)
+            if ends is None or not ends(operation):
+                waiting.extend(tensor.op for tensor in operation.inputs)
     return found
 
 

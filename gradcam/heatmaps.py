@@ -36,12 +36,25 @@ def fused(maps: Sequence[tf.Tensor], fuse: str) -> tf.Tensor:
     return tf.reduce_mean(stacked, 0) if fuse == "mean" else tf.reduce_max(stacked, 0)
 
 
-def framed(maps: tf.Tensor, frame: Frame, signed: bool) -> tf.Tensor:
-    """Maps (batch, classes, positions...) at the size of the input, each in [0, 1] or [-1, 1]."""
+def framed(maps: tf.Tensor, frame: Frame, signed: bool) -> dict[str, tf.Tensor]:
+    """Maps (batch, classes, positions...) at the size of the input, each in [0, 1] or [-1, 1].
+
+    Behind a spatial transformer also the heatmaps in its frame, and how far it showed each pixel.
+    """
     flat = _by_map(maps)
-    if frame.axes:
-        flat = resizing.resize(flat, frame.sizes())
-    return _by_image(resizing.normalise(flat, signed), maps)
+    shape = tf.shape(maps)
+    images = tf.range(shape[0])
+    rows = tf.repeat(images, shape[1])
+
+    def heatmaps(values: tf.Tensor) -> tf.Tensor:
+        return _by_image(resizing.normalise(values, signed), maps)
+
+    seen = frame.as_seen(flat)
+    found = {"heatmaps": heatmaps(frame.carried_back(seen, rows))}
+    if frame.way.warps:
+        found["warped_heatmaps"] = heatmaps(seen)
+        found["coverage"] = frame.coverage(images)
+    return found
 
 
 def facts(maps: tf.Tensor, evidence: Sequence[dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
@@ -63,11 +76,16 @@ def facts(maps: tf.Tensor, evidence: Sequence[dict[str, tf.Tensor]]) -> dict[str
 
 
 def finite_rows(tensor: tf.Tensor) -> tf.Tensor:
-    """Whether each row is finite: a sum is cheaper than a look at every number."""
+    """Whether each row is finite: a mean is cheaper than a look at every number.
+
+    Each number is divided first, as the sum of large ones would overflow.
+    """
     if not tensor.dtype.is_floating:
         return tf.fill(tf.shape(tensor)[:1], True)
-    axes = list(range(1, tensor.shape.rank))
-    return tf.math.is_finite(tf.reduce_sum(tf.cast(tensor, tf.float32), axes))
+    rows = tf.cast(tensor, tf.float32)
+    count = tf.size(rows) // tf.maximum(tf.shape(rows)[0], 1)
+    share = rows / tf.cast(tf.maximum(count, 1), tf.float32)
+    return tf.math.is_finite(tf.reduce_sum(share, list(range(1, tensor.shape.rank))))
 
 
 def _largest(tensor: tf.Tensor) -> tf.Tensor:

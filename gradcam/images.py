@@ -13,17 +13,30 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from gradcam import findings
+from gradcam import findings, image_headers
+from gradcam.colormaps import COLORMAPS
 from gradcam.errors import GradCamError, ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+MAX_PIXELS = 2**27
+"""134 million: more than any phone takes, and 400 MB once decoded."""
+
+MAX_BYTES = 2**30
+
+SMALLEST_DISPLAYED = 256
+"""Pixels along the longer side. A digit of 28 pixels is a stamp, which JPEG makes a blot."""
+
+_READABLE = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000 and PNM can be read."
+
 
 def read_images(paths: Any, size: int | tuple[int, int]) -> np.ndarray:
     """Read image files as one batch.
 
-    Grey, alpha, 16-bit and rotated (EXIF) images become plain RGB.
+    Grey, 16-bit and rotated (EXIF) images become plain RGB; an alpha channel is dropped, as Keras
+    does when it loads an image. A file that is cut off, or that asks for more than 134 million
+    pixels, is refused.
 
     Args:
         paths: a path or several.
@@ -35,12 +48,86 @@ def read_images(paths: Any, size: int | tuple[int, int]) -> np.ndarray:
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
     height, width = (size, size) if isinstance(size, int) else size
-    images = [_read(Path(path), height, width) for path in _some(paths)]
+    images = [resize(read_photo(path), height, width) for path in _some(paths)]
     return np.stack(images).astype(np.float32)
 
 
-def overlay(images: Any, heatmaps: np.ndarray, alpha: Any, colormap: str) -> np.ndarray:
-    """Heatmaps (batch, [classes,] height, width) in colour over images of the same size."""
+def read_photo(path: str | os.PathLike[str]) -> np.ndarray:
+    """One image file at its own size: (height, width, 3) uint8 RGB, the right way up.
+
+    Raises:
+        ImageError: it can't be read, with the reason.
+    """
+    try:
+        if Path(path).stat().st_size > MAX_BYTES:
+            raise _unreadable(path, "it is larger than a gigabyte", "Make it smaller.")
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error), "Check the path.") from error
+    _check_header(path, data)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise _unreadable(path, "its pixels can't be decoded", "Save it again, as JPEG or PNG.")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _check_header(path: str | os.PathLike[str], data: bytes) -> None:
+    """Raise for what is no image, a part of one, or more pixels than memory should hold."""
+    if not data:
+        raise _unreadable(path, "it is empty", _READABLE)
+    header = image_headers.read(data)
+    if header is None:
+        raise _unreadable(path, "it is no image of a known format", _READABLE)
+    if header.width * header.height > MAX_PIXELS:
+        size = f"{header.width} x {header.height} pixels"
+        reason = f"it says that it has {size}, more than the {MAX_PIXELS:,} that are read"
+        raise _unreadable(path, reason, "Make it smaller.")
+    if not header.complete:
+        reason = f"it is cut off: the end of the {header.kind} data is missing"
+        raise _unreadable(path, reason, "Copy or download it again.")
+
+
+def _unreadable(path: str | os.PathLike[str], reason: str, advice: str) -> ImageError:
+    name = findings.printable(os.fspath(path))
+    return ImageError("image-unreadable", path=name, reason=reason, advice=advice)
+
+
+def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A picture in another size: averaged where it shrinks, interpolated where it grows."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    is_smaller = height * width < picture.shape[0] * picture.shape[1]
+    how = cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
+    return cv2.resize(picture, (width, height), interpolation=how)
+
+
+def for_display(picture: np.ndarray, longest: int = 1024) -> np.ndarray:
+    """A picture as people want to see it: not larger than needed, not too small to see anything."""
+    height, width = picture.shape[:2]
+    largest = max(height, width)
+    if largest < SMALLEST_DISPLAYED:
+        times = -(-SMALLEST_DISPLAYED // largest)
+        return picture.repeat(times, 0).repeat(times, 1)  # its pixels are still to be seen
+    share = min(1.0, longest / largest)
+    return resize(picture, max(1, round(height * share)), max(1, round(width * share)))
+
+
+def grey(picture: np.ndarray) -> np.ndarray:
+    """The luminance of an RGB picture: (height, width, 1)."""
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., np.newaxis]
+
+
+def overlay(
+    images: Any,
+    heatmaps: np.ndarray,
+    alpha: Any,
+    colormap: str,
+    coverage: np.ndarray | None = None,
+) -> np.ndarray:
+    """Heatmaps (batch, [classes,] height, width) in colour over images of the same size.
+
+    Where `coverage` (batch, height, width) is 0, the images stay as they are.
+    """
     if not isinstance(alpha, numbers.Real) or not 0 <= float(alpha) <= 1:
         raise ImageError(
             "unknown-option",
@@ -53,10 +140,20 @@ def overlay(images: Any, heatmaps: np.ndarray, alpha: Any, colormap: str) -> np.
     base = _displayed(np.asarray(images), heatmaps.shape)
     coloured = colour(heatmaps, colormap)
     if heatmaps.ndim == 4:
-        base = base[:, np.newaxis]
+        base = np.broadcast_to(base[:, np.newaxis], coloured.shape)
+    # OpenCV takes pictures of two axes, however long the first.
+    rows = (-1, heatmaps.shape[-1] * 3)
     share = float(alpha)
-    mixed = (1 - share) * base.astype(np.float32) + share * coloured
-    return np.rint(mixed).astype(np.uint8)
+    mixed = cv2.addWeighted(
+        np.ascontiguousarray(base).reshape(rows), 1 - share, coloured.reshape(rows), share, 0
+    )
+    mixed = mixed.reshape(coloured.shape)
+    if coverage is None:
+        return mixed
+    share_seen = coverage[:, np.newaxis] if heatmaps.ndim == 4 else coverage
+    return np.rint(base + share_seen[..., np.newaxis] * (mixed - base.astype(np.float32))).astype(
+        np.uint8
+    )
 
 
 def colour(heatmaps: np.ndarray, colormap: str) -> np.ndarray:
@@ -66,15 +163,27 @@ def colour(heatmaps: np.ndarray, colormap: str) -> np.ndarray:
     code = _colormap(colormap)
     values = (heatmaps + 1) / 2 if heatmaps.min() < 0 else heatmaps
     levels = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
-    table = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, np.newaxis], code)[:, 0, ::-1]
-    return table[levels]
+    painted = cv2.applyColorMap(levels.reshape(-1, levels.shape[-1]), code)
+    return cv2.cvtColor(painted, cv2.COLOR_BGR2RGB).reshape(*heatmaps.shape, 3)
 
 
 def encode(picture: np.ndarray) -> bytes:
-    """An RGB picture (height, width, 3) uint8 as PNG."""
+    """An RGB picture (height, width, 3) uint8 as PNG; a fourth channel is its opacity."""
     if picture.ndim != 3:
         raise ImageError("maps-undrawable", shape=picture.shape[:-1])
-    return bytes(cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))[1])
+    order = cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    return bytes(cv2.imencode(".png", cv2.cvtColor(picture, order))[1])
+
+
+def encode_jpeg(picture: np.ndarray, quality: int = 90) -> bytes:
+    """An RGB picture (height, width, 3) uint8 as JPEG."""
+    turned = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    return bytes(cv2.imencode(".jpg", turned, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
+
+
+def work_on_one_thread() -> None:
+    """Keep OpenCV from starting threads of its own, where a caller has several already."""
+    cv2.setNumThreads(1)
 
 
 def _some(paths: Iterable[Any]) -> list[Any]:
@@ -82,22 +191,6 @@ def _some(paths: Iterable[Any]) -> list[Any]:
     if not listed:
         raise ImageError("images-empty", shape="(0,)")
     return listed
-
-
-def _read(path: Path, height: int, width: int) -> np.ndarray:
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        reason, advice = error.strerror or str(error), "Check the path."
-        raise ImageError("image-unreadable", path=path, reason=reason, advice=advice) from error
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if image is None:
-        reason = "it is no image that OpenCV knows" if data.size else "it is empty"
-        advice = "JPEG, PNG, WebP, BMP and TIFF can be read."
-        raise ImageError("image-unreadable", path=path, reason=reason, advice=advice)
-    is_smaller = height * width < image.shape[0] * image.shape[1]
-    how = cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
-    return cv2.resize(image, (width, height), interpolation=how)[..., ::-1]
 
 
 def _displayed(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -131,14 +224,13 @@ def _bytes(images: np.ndarray) -> np.ndarray:
 
 
 def _colormap(name: str) -> int:
-    known = {key[9:].lower(): getattr(cv2, key) for key in dir(cv2) if key.startswith("COLORMAP_")}
-    if name not in known:
+    if name not in COLORMAPS:
         raise GradCamError(
             "unknown-option",
             option="colormap",
             value=name,
-            hint=findings.suggestion(str(name), known),
-            expected=f"one of: {findings.listing(sorted(known))}",
+            hint=findings.suggestion(str(name), COLORMAPS),
+            expected=f"one of: {findings.listing(sorted(COLORMAPS))}",
             advice="turbo is the default.",
         )
-    return int(known[name])
+    return COLORMAPS[name]

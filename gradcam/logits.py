@@ -25,9 +25,11 @@ class Output:
     Attributes:
         name: its name, or its number where it has none.
         value: what the model returns.
-        logits: the input of its last softmax or sigmoid; where there is none, the value itself.
+        logits: the input of its last softmax or sigmoid, or of the first where several follow each
+            other; where there is none, the value itself.
         ending: `"softmax"`, `"sigmoid"`, or `"linear"` where neither ends the model.
-        hidden: the softmax or sigmoid that the value went through, but not last.
+        hidden: a softmax or sigmoid that the logits went through.
+        first: the first softmax or sigmoid, where several follow each other.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Output:
     logits: tf.Tensor
     ending: str
     hidden: str | None = None
+    first: str | None = None
 
     def explained_tensor(self, score: str) -> tf.Tensor:
         """The tensor that scores are taken from."""
@@ -54,10 +57,31 @@ def find(name: str, value: tf.Tensor) -> Output:
     ending = ENDINGS.get(chain[-1].op.type)
     if ending is None:
         return Output(name, value, value, "linear", _hidden_ending(value))
+    logits, first = _before(chain), None
+    while inner := _ending_before(logits):
+        first, chain = inner, through_shape_ops(logits)
+        logits = _before(chain)
+    return Output(name, value, logits, ending, _hidden_ending(logits), first)
+
+
+def _before(chain: list[tf.Tensor]) -> tf.Tensor:
+    """The input of the operation that ends a chain, reshaped as the chain is."""
     logits = chain[-1].op.inputs[0]
     for tensor in reversed(chain[:-1]):
         logits = _again(tensor.op, logits)
-    return Output(name, value, logits, ending)
+    return logits
+
+
+def _ending_before(logits: tf.Tensor) -> str | None:
+    """The softmax or sigmoid that logits come out of, such as of a double softmax.
+
+    Each keeps the order of the classes, so what goes into the first is the evidence for the same
+    ones; but not where the axes were moved in between.
+    """
+    chain = through_shape_ops(logits)
+    is_moved = any(tensor.shape != logits.shape for tensor in chain)
+    is_moved |= any(tensor.op.type == "Transpose" for tensor in chain)
+    return None if is_moved else ENDINGS.get(chain[-1].op.type)
 
 
 def _again(operation: tf.Operation, tensor: tf.Tensor) -> tf.Tensor:

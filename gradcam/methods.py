@@ -23,10 +23,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import tensorflow as tf
+from gradcam.lazy import LazyModule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import tensorflow as tf
+else:
+    # The command knows the names of the methods before it needs TensorFlow.
+    tf = LazyModule("tensorflow")
 
 EVIDENCE = ("activations", "gradients", "score", "ablated_scores", "masked_scores")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gradcam import findings, frames, heatmaps, paths, targets
+from gradcam import blank, findings, frames, heatmaps, paths, targets
 from gradcam.errors import GradCamError
 from gradcam.evidence import Scene
 from gradcam.feature_maps import FeatureMaps, positions
@@ -175,9 +175,7 @@ class Program:
 
     def _maps(self) -> dict[str, Any]:
         """Maps, heatmaps and what warnings need to know about them."""
-        inputs = sorted({scene.frame.name for scene in self.scenes})
-        if len(inputs) > 1:
-            raise GradCamError("fuse-inputs", names=findings.listing(inputs))
+        self._check_frames()
         method = METHODS[self.settings.method]
         raw, facts = [], []
         for scene in self.scenes:
@@ -190,15 +188,32 @@ class Program:
             ]
             maps = tf.stack(of_classes, axis=1)
             raw.append(maps)
-            facts.append(heatmaps.facts(maps, evidence))
+            facts.append(heatmaps.facts(maps, evidence) | blank.facts(method.name, evidence))
         fused = heatmaps.fused(
             [tf.nn.relu(maps) if self.settings.relu else maps for maps in raw],
             self.settings.fuse,
         )
-        framed = heatmaps.framed(fused, self.scenes[0].frame, signed=not self.settings.relu)
+        frame = self.scenes[0].frame
+        pictures = {"maps": fused} | heatmaps.framed(fused, frame, not self.settings.relu)
         if not self._top_k:
-            fused, framed = fused[:, 0], framed[:, 0]
-        return {"maps": fused, "heatmaps": framed, "facts": facts}
+            pictures = {
+                name: values if name == "coverage" else values[:, 0]
+                for name, values in pictures.items()
+            }
+        return {**pictures, "facts": facts}
+
+    def _check_frames(self) -> None:
+        """Maps of several layers can only be fused in one frame."""
+        inputs = sorted({scene.frame.name for scene in self.scenes})
+        if len(inputs) > 1:
+            raise GradCamError("fuse-inputs", names=findings.listing(inputs))
+        ways = {scene.call.path: scene.frame.way.paths for scene in self.scenes}
+        if len(set(ways.values())) > 1:
+            seen = [
+                f"'{path}' through {findings.listing(way) if way else 'none'}"
+                for path, way in ways.items()
+            ]
+            raise GradCamError("fuse-frames", ways=findings.listing(seen))
 
     def _static_warnings(self) -> list[str]:
         settings = self.settings
@@ -206,6 +221,13 @@ class Program:
             findings.message("warn-probability", name=output.name, activation=output.hidden)
             for output in self.outputs.outputs
             if settings.score == "logit" and output.hidden
+        ]
+        warnings += [
+            findings.message(
+                "warn-two-activations", name=output.name, first=output.first, last=output.ending
+            )
+            for output in self.outputs.outputs
+            if settings.score == "logit" and output.first
         ]
         is_linear_unit = isinstance(self.target, targets.Regression) and self._given is None
         if is_linear_unit:
@@ -218,6 +240,14 @@ class Program:
             if scene.sequence:
                 warnings.append(
                     findings.message("warn-token-layers", path=path, sequence=scene.sequence)
+                )
+            if frame.way.unresolved:
+                warnings.append(
+                    findings.message(
+                        "warn-warped-frame",
+                        path=path,
+                        names=findings.listing(frame.way.unresolved),
+                    )
                 )
             if not frame.axes:
                 warnings.append(

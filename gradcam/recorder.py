@@ -7,7 +7,7 @@ away again. The model is not changed by that:
 - The wrapper lies in the layer's `__dict__`, past Keras' attribute tracking, and is deleted, not
   replaced by the old bound method, which would stay behind as an attribute.
 - Whatever a `call` leaves on its layer during the trace, such as a tensor kept for debugging, is
-  taken away, also after an exception. Losses and updates of variables go nowhere.
+  taken away, also after an exception (see `restoring`). Losses and updates of variables go nowhere.
 - A layer that has no weights yet can't create them during the trace: they would get no value.
 - Another thread that calls the layer in that moment meets the wrapper; it looks at the thread and
   steps aside. One lock serialises the traces, because two wrappers must not remove each other.
@@ -20,7 +20,6 @@ unreachable, so that an error can say so.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import re
 import threading
@@ -33,10 +32,13 @@ import keras
 import tensorflow as tf
 from keras.src.backend.common import global_state
 
+from gradcam.restoring import Belongings
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TRACE_LOCK = threading.RLock()
+TRANSFORMER_INTERFACE = ("transform", "align_corners", "theta", "grid", "inverse_grid")
 _PENDING = "uninitialized_variables"  # Keras' list of variables without a value, one a thread
 
 
@@ -49,15 +51,19 @@ class Call:
         kind: the name of its class.
         families: the names of all its classes.
         parent: the call that made this one, None for the model itself.
+        inputs: the tensors it was called on.
         outputs: the tensors it returned.
+        theta: where its images were sampled, of a layer that is a spatial transformer.
         path: where it sits below the model, such as `"encoder[1]/conv"`.
         inside: the kind of graph that hides its output, or None when it can be tapped.
         layer: the layer object.
+        training: the `training` that it was called with, None where it was not told.
         data_format: `"channels_first"`, `"channels_last"`, or None where the layer has none.
         has_weights: whether it owns weights itself.
         first_op: the number of operations in the graph when it began.
         last_op: and when it ended.
         returned_none: whether it returned None.
+        raised: whether an exception came out of it.
         children: the calls that it made.
     """
 
@@ -66,7 +72,10 @@ class Call:
     families: tuple[str, ...]
     parent: Call | None
     layer: Any = None
+    inputs: tuple[tf.Tensor, ...] = ()
     outputs: tuple[tf.Tensor, ...] = ()
+    theta: tf.Tensor | None = None
+    training: Any = None
     path: str = ""
     inside: str | None = None
     data_format: str | None = None
@@ -74,6 +83,7 @@ class Call:
     first_op: int = 0
     last_op: int = 0
     returned_none: bool = False
+    raised: bool = False
     children: list[Call] = field(default_factory=list)
 
     @property
@@ -104,12 +114,15 @@ class _NoNewVariables(list[Any]):
     The state of a seed is no weight: a `call` may make a Dropout anew each time it runs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_build: bool) -> None:
         super().__init__()
         self.refused: str | None = None
+        self._may_build = may_build
 
     def append(self, variable: Any) -> None:
         """Refuse a variable, before its layer knows of it."""
+        if self._may_build:
+            return
         if variable.name == "seed_generator_state":
             super().append(variable)
             return
@@ -118,12 +131,20 @@ class _NoNewVariables(list[Any]):
 
 
 class Recorder:
-    """Records the calls that the current thread makes while `graph` is being built."""
+    """Records the calls that the current thread makes while `graph` is being built.
 
-    def __init__(self, graph: tf.Graph) -> None:
-        self.calls: list[Call] = []
+    Args:
+        graph: the graph.
+        calls: the list that the calls go into, for who wants them also after an exception.
+        may_build: whether layers may create weights, for the length of the trace.
+    """
+
+    def __init__(
+        self, graph: tf.Graph, calls: list[Call] | None = None, *, may_build: bool = False
+    ) -> None:
+        self.calls: list[Call] = [] if calls is None else calls
         self.failed: Call | None = None
-        self._new_variables = _NoNewVariables()
+        self._new_variables = _NoNewVariables(may_build=may_build)
         self._graph = graph
         self._thread = threading.get_ident()
         self._stack: list[Call] = []
@@ -140,12 +161,12 @@ class Recorder:
         # In the scope, losses and updates of variables go nowhere.
         with TRACE_LOCK, keras.StatelessScope(), ExitStack() as stack:
             stack.enter_context(self._no_new_variables())
-            for operation in operations:
-                stack.enter_context(self._attributes_kept(operation))
-            for operation in operations:
-                for name, replacement in self._replacements(operation):
-                    # Not setattr: Keras would track it, and TensorFlow wrap it.
-                    vars(operation)[name] = replacement
+            kept = [Belongings(operation, self._graph) for operation in operations]
+            for belongings in kept:
+                stack.enter_context(belongings.kept())
+            for operation, belongings in zip(operations, kept, strict=True):
+                for name, replacement in self._replacements(operation, belongings):
+                    belongings.put(name, replacement)
             try:
                 yield
             finally:
@@ -160,29 +181,20 @@ class Recorder:
         finally:
             global_state.set_global_attribute(_PENDING, [*(before or ()), *self._new_variables])
 
-    @contextmanager
-    def _attributes_kept(self, operation: Any) -> Iterator[None]:
-        attributes = vars(operation)
-        before = dict(attributes)
-        try:
-            yield
-        finally:
-            for name in list(attributes):  # a copy: another thread may add to it
-                if name in before and attributes[name] is not before[name]:
-                    if not _is_trainer_state(operation, name):
-                        attributes[name] = before[name]
-                elif name not in before and not _is_trainer_state(operation, name):
-                    del attributes[name]
-
-    def _replacements(self, operation: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
+    def _replacements(
+        self, operation: Any, belongings: Belongings
+    ) -> Iterator[tuple[str, Callable[..., Any]]]:
         if hasattr(operation, "_clear_losses"):
             # The losses of the user's own last call would be dropped when the model is entered.
             yield "_clear_losses", self._in_this_thread(operation._clear_losses, _nothing)
         for name in _traced_functions(type(operation)):
             yield name, self._in_this_thread(getattr(operation, name), _plain(operation, name))
+        if is_transformer(operation):
+            yield "theta", self._watched_theta(operation)
         quantized = getattr(operation, "quantization_mode", None) is not None
         name = "quantized_call" if quantized else "call"
-        yield name, self._wrapped(operation, getattr(operation, name), _plain(operation, name))
+        original = getattr(operation, name)
+        yield name, self._wrapped(operation, original, _plain(operation, name), belongings)
 
     def _in_this_thread(
         self, original: Callable[..., Any], plain: Callable[..., Any]
@@ -193,19 +205,38 @@ class Recorder:
 
         return function
 
+    def _watched_theta(self, operation: Any) -> Callable[..., Any]:
+        """Keep the theta that a transformer warps its images by, where its `call` asks for it."""
+        original = operation.theta
+
+        def theta(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            if threading.get_ident() == self._thread and self._stack:
+                entry = self._stack[-1]
+                entry.theta = result if entry.layer is operation else entry.theta
+            return result
+
+        return theta
+
     def _wrapped(
-        self, operation: Any, original: Callable[..., Any], plain: Callable[..., Any]
+        self,
+        operation: Any,
+        original: Callable[..., Any],
+        plain: Callable[..., Any],
+        belongings: Belongings,
     ) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             if threading.get_ident() != self._thread:
+                belongings.shared = True
                 return original(*args, **kwargs)
-            entry = self._enter(operation)
+            entry = self._enter(operation, args, kwargs)
             returned = False
             try:
                 result = plain(*args, **kwargs)
                 returned = True
             finally:
                 if not returned:
+                    entry.raised = True
                     self.failed = self.failed or entry
                 self._stack.pop()
                 entry.last_op = self._size()
@@ -214,7 +245,7 @@ class Recorder:
 
         return call
 
-    def _enter(self, operation: Any) -> Call:
+    def _enter(self, operation: Any, args: Any, kwargs: Any) -> Call:
         parent = self._stack[-1] if self._stack else None
         entry = Call(
             name=operation.name,
@@ -222,6 +253,10 @@ class Recorder:
             families=tuple(kind.__name__ for kind in type(operation).__mro__),
             parent=parent,
             layer=operation,
+            inputs=tuple(
+                leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, tf.Tensor)
+            ),
+            training=_training(operation, args, kwargs),
             data_format=getattr(operation, "data_format", None),
             has_weights=bool(_own_weights(operation)),
             first_op=self._size(),
@@ -277,21 +312,23 @@ def _place(entry: Call, parent: Call, siblings: list[Call]) -> int:
     return written.index(nodes[place])
 
 
-def _is_trainer_state(operation: Any, name: str) -> bool:
-    """Whether `fit` or `predict` in another thread may have set the attribute in the meantime."""
-    if not isinstance(operation, keras.Model) or name in {"call", "_called"}:
-        return False
-    return name in _trainer_attributes() or name == "history" or name.endswith("_function")
-
-
-@functools.cache
-def _trainer_attributes() -> frozenset[str]:
-    return frozenset(vars(keras.Model()))
-
-
 def _own_weights(operation: Any) -> list[Any]:
     inner = {id(w) for layer in getattr(operation, "_layers", ()) for w in layer.weights}
     return [w for w in getattr(operation, "weights", ()) if id(w) not in inner]
+
+
+def is_transformer(operation: Any) -> bool:
+    """Whether a layer warps images in a way that can be followed back: it has the interface."""
+    return all(hasattr(operation, name) for name in TRANSFORMER_INTERFACE)
+
+
+def _training(operation: Any, args: Any, kwargs: Any) -> Any:
+    """The argument `training` of a call, wherever it stands."""
+    if "training" in kwargs or len(args) < 2:
+        return kwargs.get("training")
+    names = list(inspect.signature(type(operation).call).parameters)[1:]
+    place = names.index("training") if "training" in names else len(args)
+    return args[place] if place < len(args) else None
 
 
 def _nothing() -> None:

@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+def sizes(tensor: tf.Tensor, axes: Sequence[int]) -> list[int | tf.Tensor]:
+    """The size along each axis, as far as it is known when traced.
+
+    >>> sizes(tf.zeros([2, 5, 7, 3]), [1, 2])
+    [5, 7]
+    """
+    known = tensor.shape.as_list()
+    dynamic = tf.shape(tensor)
+    return [dynamic[axis] if known[axis] is None else known[axis] for axis in axes]
+
+
 def resize(maps: tf.Tensor, sizes: Sequence[int | tf.Tensor]) -> tf.Tensor:
     """Resize every axis after the first.
 
@@ -24,6 +35,8 @@ def resize(maps: tf.Tensor, sizes: Sequence[int | tf.Tensor]) -> tf.Tensor:
     >>> resize(tf.constant([[0.0, 1.0]]), [4]).numpy()
     array([[0.  , 0.25, 0.75, 1.  ]], dtype=float32)
     """
+    if all(isinstance(size, int) for size in sizes) and maps.shape[1:] == list(sizes):
+        return maps
     for size in sizes:
         matrix = _interpolation(tf.shape(maps)[1], size)
         # tensordot puts the new axis last and the next one first: after all, the order is back.

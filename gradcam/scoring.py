@@ -198,6 +198,16 @@ def side(outputs: Outputs, value: tf.Tensor, positive: tf.Tensor) -> tf.Tensor:
     return tf.where(positive == 1, value, negative)
 
 
+def is_positive(output: Output) -> tf.Tensor:
+    """Where single units are on their positive side, in the shape of the output.
+
+    The logit's sign says so; behind two activations in a row only what the model returns does.
+    """
+    if output.first is not None and output.ending == "sigmoid":
+        return output.value >= 0.5
+    return output.logits >= 0
+
+
 def most_frequent(winners: tf.Tensor, classes: int) -> tf.Tensor:
     """The class that wins at most pixels of each image, (batch, 1)."""
     counts = tf.reduce_sum(tf.one_hot(winners, classes), [1, 2])

@@ -13,6 +13,7 @@ from gradcam.scoring import (
     Outputs,
     Target,
     check_range,
+    is_positive,
     looked_up,
     most_frequent,
     per_image,
@@ -154,8 +155,7 @@ class Binary(Target):
                 advice="Give the index of a class instead.",
             )
         if self.positive is None:
-            logits = tf.reshape(tf.cast(output.logits, tf.float32), (-1, 1))
-            return (tf.cast(logits >= 0, tf.int32),)
+            return (tf.reshape(tf.cast(is_positive(output), tf.int32), (-1, 1)),)
         return (tf.fill(tf.shape(value), int(self.positive)),)
 
     def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:

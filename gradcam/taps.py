@@ -109,8 +109,14 @@ class Source(Protocol):
     def built_count(self) -> int | None:
         """The length of the list of inputs of a source without specs; None where it takes none."""
 
-    def record(self, inputs: list[tf.Tensor], structure: Any) -> Recording:
-        """Run the model on tensors of the graph that is being traced."""
+    def record(
+        self, inputs: list[tf.Tensor], structure: Any, calls: list[Call] | None = None
+    ) -> Recording:
+        """Run the model on tensors of the graph that is being traced.
+
+        `calls` is a list to be filled with the recording's calls: it holds those that were made
+        before an exception, too.
+        """
 
 
 @runtime_checkable
@@ -122,7 +128,15 @@ class HasSource(Protocol):
 
 
 class KerasSource:
-    """A Keras model as a source."""
+    """A Keras model as a source.
+
+    Attributes:
+        model: the model.
+        name: its name.
+        may_build: whether layers may create weights while it is recorded.
+    """
+
+    may_build = False
 
     def __init__(self, model: keras.Model) -> None:
         environment.check_model(model)
@@ -163,10 +177,12 @@ class KerasSource:
             return None
         return len(shapes) if any(isinstance(n, tuple | list | dict) for n in shapes) else None
 
-    def record(self, inputs: list[tf.Tensor], structure: Any) -> Recording:
+    def record(
+        self, inputs: list[tf.Tensor], structure: Any, calls: list[Call] | None = None
+    ) -> Recording:
         """Run the model, watched."""
         arguments = self._arguments(inputs, structure)
-        recorder = Recorder(inputs[0].graph)
+        recorder = Recorder(inputs[0].graph, calls, may_build=self.may_build)
         try:
             with recorder.watching(self.model):
                 result = self.model(arguments, training=False)
@@ -241,7 +257,7 @@ def _failure(
     nothing = next((call for call in recorder.calls if call.returned_none), None)
     if nothing is not None:
         return ModelError("returns-none", where=_where(nothing, name))
-    reason = _reason(error)
+    reason = reason_of(error)
     where = _where(recorder.failed, name)
     text = str(error)
     if "numpy" in text and (
@@ -255,11 +271,15 @@ def _failure(
     )
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """The sentence of an error: Keras puts its own first and colours the original."""
     lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines()]
     said = [line for line in lines if line and not line.startswith("Exception encountered")]
-    return said[0].rstrip(".") if said else "without a word"
+    # TensorFlow's runtime says where in the graph first, and what last, before the operation.
+    number = next((n for n, line in enumerate(said) if line.startswith("[[{{node")), 0)
+    if number:
+        said = said[number - 1 :]
+    return re.sub(r" for '\{\{node.*", "", said[0]).rstrip(".") if said else "without a word"
 
 
 def _where(call: Call | None, name: str) -> str:

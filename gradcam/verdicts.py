@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gradcam import blockers, findings
+from gradcam import blank, blockers, findings
 from gradcam.errors import NonFiniteError
-from gradcam.program import Program, Question, read_outputs
+from gradcam.program import Program, Question, Settings, read_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,27 +60,49 @@ def check_finite(program: Program, question: Question, results: Any, first: int)
 def blank_maps(program: Program, results: Any, labels: Sequence[Any], first: int) -> list[str]:
     """A warning for each image whose map has nothing in it, with the reason."""
     warnings = []
+    settings = program.settings
     for scene, facts in zip(program.scenes, results["facts"], strict=True):
         high, low = facts["high"], facts["low"]
-        settings = program.settings
-        blank = (high <= 0) if settings.relu else (high == 0) & (low == 0)
-        for image, explained in np.argwhere(blank):
-            target = labels[image][explained]
-            code, reason = "warn-zero-map", ""
-            if low[image, explained] < 0:
-                code = "warn-all-negative"
-            elif facts["activation"][image] == 0:
-                code = "warn-dead-activations"
-            elif "gradient" in facts and facts["gradient"][image, explained] == 0:
-                code = "warn-zero-gradient"
+        is_blank = (high <= 0) if settings.relu else (high == 0) & (low == 0)
+        for image, explained in np.argwhere(is_blank):
+            code = blank.reason(settings.method, facts, image, explained)
+            why = ""
+            if code == "warn-zero-gradient":
                 flat = blockers.flat_operations([scene.tapped], scene.scores, scene.recording)
-                reason = f" ({findings.listing(flat)} has no slope)" if flat else ""
-                reason = reason or program.target.zero_hint
-            elif settings.method in {"ablationcam", "scorecam"}:
-                code = "warn-no-effect"
-            facts_of = {"path": scene.call.path, "target": _name(target), "reason": reason}
-            warnings.append(findings.message(code, image=first + int(image), **facts_of))
+                why = f" ({findings.listing(flat)} has no slope)" if flat else ""
+                why = why or program.target.zero_hint
+            warnings.append(
+                findings.message(
+                    code,
+                    image=first + int(image),
+                    path=scene.call.path,
+                    target=_name(labels[image][explained]),
+                    method=settings.method,
+                    reason=why,
+                    other="eigengradcam" if "gradient" in facts else "eigencam",
+                    **_sides(settings),
+                )
+            )
     return warnings
+
+
+def frames_outside(program: Program, results: Any, first: int) -> list[str]:
+    """A warning for each image that a spatial transformer shows nothing of."""
+    if "coverage" not in results:
+        return []
+    way = program.scenes[0].frame.way
+    facts = {"path": program.scenes[0].call.path, "names": findings.listing(way.paths)}
+    return [
+        findings.message("warn-frame-outside", image=first + int(image), **facts)
+        for image in np.flatnonzero(results["coverage"].max(axis=(1, 2)) == 0)
+    ]
+
+
+def _sides(settings: Settings) -> dict[str, str]:
+    """The words for what a counterfactual turns round."""
+    if settings.counterfactual:
+        return {"against": "for", "sign": "negative", "turned": "leave counterfactual=True out"}
+    return {"against": "against", "sign": "positive", "turned": "use counterfactual=True"}
 
 
 def look_like_probabilities(program: Program, values: Sequence[Any]) -> list[str]:

@@ -141,12 +141,15 @@ class SpatialTransformer(Sampling):
     def inverse_grid(self, theta: Tensor, size: OutputSize) -> Tensor:
         """Where the output shows each pixel of the input: `(batch, height, width, 2)`, (x, y) in [-1, 1].
 
-        NaN where it doesn't show it. `size` is that of the input.
+        NaN where it doesn't show it. `size` is that of the input: whole numbers, or two scalar tensors.
         """
         theta = tf.convert_to_tensor(theta)
         self._check_theta(theta, None)
         theta = tf.cast(theta, precise(theta.dtype.name))
-        points = base_grid(*checks.output_size(size, "size"), self.align_corners, theta.dtype)
+        sizes = tf.nest.flatten(size)
+        is_open = any(map(tf.is_tensor, sizes))
+        height, width = sizes if is_open else checks.output_size(size, "size")
+        points = base_grid(height, width, self.align_corners, theta.dtype)
         return inverse_points(self.transform, theta, points)
 
     def compute_output_shape(self, input_shape: checks.Shape) -> tuple[int | None, ...]:

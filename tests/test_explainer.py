@@ -95,6 +95,24 @@ def test_numbers_of_any_type_are_cast(dtype):
     np.testing.assert_array_equal(found.maps, expected.maps)
 
 
+@pytest.mark.parametrize("value", [1e37, -5e37])
+def test_large_numbers_are_finite(value):
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            layers.Rescaling(1 / value),
+            layers.Conv2D(2, 3, activation="relu", kernel_initializer="ones"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2),
+        ]
+    )
+    x = np.full((2, 16, 16, 3), value, "float32")
+    assert gradcam.explain(model, x, 0, relu=False).maps.any()
+    x[1, 0, 0, 0] = np.inf
+    with pytest.raises(gradcam.NonFiniteError, match="An infinity in image 1"):
+        gradcam.explain(model, x, 0)
+
+
 def test_one_image_lists_and_tensors_are_taken():
     model, x = cnn(), images()
     expected = gradcam.explain(model, x, 1)
@@ -323,7 +341,7 @@ def test_a_zero_gradient_is_said(relu):
     changed = gradcam.explain(
         blank(weight=0.0), np.ones((1, 8, 8, 1)), gradcam.targets.Regression(), method="ablationcam"
     )
-    assert "changing any channel of 'conv' leaves" in changed.warnings[0]
+    assert "stays the same whichever channel of 'conv' is set to zero" in changed.warnings[0]
 
 
 def test_an_operation_without_slope_is_named():
@@ -345,7 +363,7 @@ def test_evidence_that_cancels_is_said():
     method = dataclasses.replace(METHODS["gradcam"], function=cancel)
     with mock.patch.dict(METHODS, {"cancel": method}):
         found = gradcam.explain(cnn(), images(1), 0, method="cancel")
-    assert "image 0: the evidence in 'conv2' for class 0 cancels" in found.warnings[0]
+    assert "image 0: cancel adds what speaks for and against class 0" in found.warnings[0]
 
 
 def test_a_map_without_a_frame_is_left_at_its_size():

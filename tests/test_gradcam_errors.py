@@ -17,6 +17,7 @@ import tensorflow as tf
 from keras import layers
 
 import gradcam
+import keras_stn
 from gradcam import findings, sentences
 from gradcam.errors import GradCamError, ImageError, TargetError
 from gradcam.methods import METHODS
@@ -550,7 +551,7 @@ def a_file_that_is_not_there():
     gradcam.read_images("/nowhere.png", 8)
 
 
-@case("image-unreadable", gradcam.ImageError, "no image that OpenCV knows", "JPEG, PNG")
+@case("image-unreadable", gradcam.ImageError, "no image of a known format", "JPEG, PNG")
 def a_file_that_is_no_image():
     gradcam.read_images([__file__], 8)
 
@@ -820,6 +821,21 @@ def layers_of_different_inputs():
     x = layers.Flatten()(layers.add([encoder(left), encoder(right)]))
     model = keras.Model([left, right], layers.Dense(2)(x))
     gradcam.explain(model, [images(), images()], layer=["encoder[0]", "encoder[1]"])
+
+
+@case(
+    "fuse-frames",
+    GradCamError,
+    "The layers see the image in different frames: 'before' through none, 'behind' through stn",
+    "Expected layers behind the same spatial transformers",
+    "Explain them one by one",
+)
+def fuse_in_different_frames():
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(3, 3, padding="same", name="before")(inputs)
+    x = layers.Conv2D(4, 3, name="behind")(keras_stn.SpatialTransformer(name="stn")(x))
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    gradcam.explain(model, images(size=8), target=0, layer=["before", "behind"])
 
 
 @case("fuse-ranks", GradCamError, "[1, 2] axes of positions")

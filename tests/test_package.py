@@ -71,8 +71,9 @@ def test_another_backend_is_refused_in_one_error(variable, value, words):
 
 
 def test_the_versions_agree():
+    import gradcam  # noqa: PLC0415
     import keras_stn  # noqa: PLC0415
 
-    assert f"version = {keras_stn.__version__}\n" in (ROOT / "setup.cfg").read_text(
-        encoding="utf-8"
-    )
+    metadata = (ROOT / "setup.cfg").read_text(encoding="utf-8")
+    assert f"version = {keras_stn.__version__}\n" in metadata
+    assert gradcam.__version__ == keras_stn.__version__

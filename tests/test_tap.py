@@ -2,7 +2,9 @@
 
 import gc
 import threading
+import types
 import weakref
+from collections import OrderedDict, deque
 
 import keras
 import numpy as np
@@ -563,6 +565,211 @@ def test_explain_keeps_no_model_alive():
     del model
     gc.collect()
     assert alive() is None
+
+
+class Notes:
+    """An object of the user's own that a layer holds."""
+
+    def __init__(self):
+        self.last = None
+        self.all = []
+
+    def __repr__(self):
+        return "notes"
+
+
+class Hoarder(layers.Layer):
+    """Keeps what it sees in every kind of container."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.history = ["first"]
+        self.shapes = []
+        self.cache = {"old": 1, "inner": {"deep": []}}
+        self.ordered = OrderedDict(a=1, b=2)
+        self.references = {"one"}
+        self.recent = deque([1, 2], maxlen=2)
+        self.pair = ([], {})
+        self.space = types.SimpleNamespace(last=0)
+        self.notes = Notes()
+        self.count = 0
+
+    def call(self, x):
+        self.history.append(x)
+        self.history[0] = x
+        self.shapes += [x.shape]
+        self.cache["new"] = x
+        self.cache["old"] = x
+        self.cache["inner"]["deep"].append({"x": x})
+        self.ordered.move_to_end("a")
+        self.ordered["c"] = x
+        self.references.add(x.ref())
+        self.references.discard("one")
+        self.recent.append(x)
+        self.pair[0].append(x)
+        self.pair[1][x.ref()] = "key"
+        self.space.last = x
+        self.notes.last = x
+        self.notes.all.append(x)
+        self.count += 1
+        self.fresh = [x]
+        return x
+
+    def contents(self):
+        """Everything it holds, and which containers hold it."""
+        held = {
+            name: value
+            for name, value in vars(self).items()
+            if name in HELD or name in {"count", "fresh"}
+        }
+        inside = [self.cache["inner"], self.cache["inner"]["deep"], *self.pair, self.notes.all]
+        return (
+            {name: id(value) for name, value in held.items() if name != "count"},
+            [id(value) for value in inside],
+            repr([*held.items(), vars(self.space), vars(self.notes), *inside, self._tracked]),
+        )
+
+
+HELD = ["history", "shapes", "cache", "ordered", "references", "recent", "pair", "space", "notes"]
+
+
+def hoarding():
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            layers.Conv2D(3, 3, name="conv"),
+            Hoarder(name="hoarder"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2),
+        ]
+    )
+    return model, model.get_layer("hoarder")
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_containers_on_a_layer_are_the_same_afterwards(raises):
+    model, hoarder = hoarding()
+    model(images())
+    before = hoarder.contents()
+    if raises:
+        with pytest.raises(gradcam.LayerNotFoundError):
+            gradcam.explain(model, images(), layer="nothing")
+    else:
+        gradcam.explain(model, images())
+    assert hoarder.contents() == before
+    assert "_setattr_hook" not in vars(hoarder)
+    assert not {"track", "untrack"} & set(vars(hoarder._tracker))
+
+
+def in_the_middle_of_the_trace(model, act):
+    """Explain the model; once its layer `waits` is traced, `act` runs in another thread."""
+    tracing, done = threading.Event(), threading.Event()
+    waits = model.get_layer("waits")
+
+    def other():
+        assert tracing.wait(30)
+        act()
+        done.set()
+
+    def pause():
+        if threading.current_thread() is threading.main_thread() and not done.is_set():
+            tracing.set()
+            assert done.wait(30)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    type(waits).pause = staticmethod(pause)
+    try:
+        gradcam.explain(model, images(2))
+    finally:
+        thread.join()
+        type(waits).pause = staticmethod(lambda: None)
+    assert done.is_set()
+
+
+class Waits(layers.Layer):
+    """Keeps what it sees, and can wait in the middle of its call."""
+
+    pause = staticmethod(lambda: None)
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.seen = []
+        self.table = {}
+        self.rate = 0.1
+        self.calls = 0
+
+    def call(self, x):
+        self.seen.append(x)
+        self.table["last"] = x
+        self.calls += 1
+        self.kept = x
+        self.pause()
+        return x
+
+
+def waiting():
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            layers.Conv2D(3, 3, name="conv"),
+            Waits(name="waits"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2),
+        ]
+    )
+    waits = model.get_layer("waits")
+    waits.seen.clear()
+    waits.table.clear()
+    del waits.kept
+    return model, waits
+
+
+def test_what_another_thread_sets_during_the_trace_stays():
+    model, waits = waiting()
+    conv, calls = model.get_layer("conv"), waits.calls
+
+    def act():
+        waits.rate = 0.5
+        waits.kept = "theirs"
+        waits.note = "new"
+        conv.strides = (2, 2)
+        model.tag = ["a", "b"]
+
+    in_the_middle_of_the_trace(model, act)
+    assert (waits.rate, waits.kept, waits.note) == (0.5, "theirs", "new")
+    assert (conv.strides, model.tag) == ((2, 2), ["a", "b"])
+    assert waits.calls == calls
+    # Only what is symbolic, since nobody can say who put the rest there.
+    assert waits.seen == []
+    assert waits.table == {}
+
+
+def test_what_another_thread_puts_into_containers_during_the_trace_stays():
+    model, waits = waiting()
+
+    def act():
+        waits.seen.append("theirs")
+        waits.table["theirs"] = 1
+
+    in_the_middle_of_the_trace(model, act)
+    assert waits.seen == ["theirs"]
+    assert waits.table == {"theirs": 1}
+    assert not hasattr(waits, "kept")
+
+
+def test_what_a_call_of_another_thread_keeps_during_the_trace_stays():
+    model, waits = waiting()
+    x = images(2)
+    calls = waits.calls
+    in_the_middle_of_the_trace(model, lambda: model(x))
+    assert [type(seen).__name__ for seen in waits.seen] == ["EagerTensor"]
+    assert type(waits.table["last"]).__name__ == "EagerTensor"
+    assert type(waits.kept).__name__ == "EagerTensor"
+    assert waits.calls in {calls + 1, calls + 2}  # both have counted on the same number
+    assert "call" not in vars(waits)
+    gradcam.explain(model, x)
+    assert len(waits.seen) == 1
 
 
 class LateHead(keras.Model):

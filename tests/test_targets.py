@@ -121,6 +121,47 @@ def test_logits_are_found_wherever_the_softmax_ends_the_model(how):
     assert not explanation.warnings
 
 
+@pytest.mark.parametrize(
+    "activations",
+    [("softmax", "softmax"), ("softmax", "sigmoid"), ("sigmoid", "softmax"), ("softmax",) * 3],
+)
+def test_of_several_activations_the_input_of_the_first_is_explained(activations):
+    plain = cnn()
+    inputs = keras.Input((16, 16, 3))
+    x = plain(inputs)
+    for activation in activations:
+        x = layers.Activation(activation)(x)
+    model = keras.Model(inputs, x)
+    explanation = gradcam.explain(model, images(), layer="conv2", relu=False)
+    expected = gradcam.explain(plain, images(), layer="conv2", relu=False)
+    np.testing.assert_allclose(explanation.maps, expected.maps, atol=1e-7)
+    np.testing.assert_array_equal(explanation.targets, model(images()).numpy().argmax(1))
+    (text,) = explanation.warnings
+    assert f"one activation after the other, {activations[0]} and then {activations[-1]}" in text
+    assert "Leave one of the two out" in text
+    assert not gradcam.explain(model, images(), score="probability").warnings
+
+
+def test_the_side_of_a_unit_behind_two_sigmoids_is_that_of_the_output():
+    plain = cnn(classes=1)
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Activation("sigmoid")(layers.Activation("sigmoid")(plain(inputs)))
+    model = keras.Model(inputs, x)
+    plain.layers[-1].bias.assign([-5.0])
+    assert (model(images()).numpy() > 0.5).all()
+    explanation = gradcam.explain(model, images(), layer="conv2")
+    assert explanation.targets == ("positive",) * 3
+    np.testing.assert_allclose(explanation.scores, plain(images()).numpy()[:, 0], rtol=1e-5)
+
+
+def test_a_softmax_of_scaled_probabilities_is_warned_about():
+    inputs = keras.Input((16, 16, 3))
+    soft = layers.Softmax()(cnn()(inputs))
+    model = keras.Model(inputs, layers.Softmax()(soft * 10.0))
+    (text,) = gradcam.explain(model, images(), layer="conv2", relu=False).warnings
+    assert "are probabilities: the softmax that made them" in text
+
+
 @pytest.mark.parametrize("how", ["average", "scaled", "normalised"])
 def test_probabilities_whose_logits_cannot_be_found_are_warned_about(how):
     plain = cnn()

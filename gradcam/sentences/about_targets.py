@@ -62,6 +62,10 @@ SENTENCES: dict[str, str] = {
         "The layers see different inputs: {names}. Expected layers that see the same one, so that"
         " their maps lie in one frame. Explain them one by one."
     ),
+    "fuse-frames": (
+        "The layers see the image in different frames: {ways}. Expected layers behind the same"
+        " spatial transformers. Explain them one by one."
+    ),
     "fuse-ranks": (
         "The layers have maps with {ranks} axes of positions. Expected the same number for all"
         " that are fused. Choose layers of one kind."

@@ -6,6 +6,11 @@ SENTENCES: dict[str, str] = {
         " not the model's last step, so its input can't be used. Gradients of probabilities fade"
         " where the model is sure. Let the model end in the {activation}, or leave it out."
     ),
+    "warn-two-activations": (
+        "Output '{name}' goes through one activation after the other, {first} and then {last},"
+        " which squeezes its values twice. What goes into the first was explained. Leave one of the"
+        " two out of the model."
+    ),
     "warn-one-linear-unit": (
         "The output is one linear unit: unit 0 itself was explained. Say what it means:"
         " gradcam.targets.Binary() for the logit of a yes or no, Regression() for a quantity."
@@ -22,24 +27,57 @@ SENTENCES: dict[str, str] = {
         "The map of '{path}' has {map_rank} axes of positions, the input '{name}' of shape {shape}"
         " has not. The heatmaps are left at the size of the map."
     ),
+    "warn-warped-frame": (
+        "'{path}' sees the image warped by {names}, and the way back isn't known: transformers in"
+        " parallel, beside the image itself or inside a loop, or sampling that is no layer with"
+        " the interface of keras_stn.SpatialTransformer. The heatmaps lie in the warped frame: draw"
+        " them over the warped images."
+    ),
+    "warn-frame-outside": (
+        "image {image}: the frame that {names} chose lies outside of the image, so no pixel of it"
+        " reaches '{path}'. Look at theta: it has run away, or the image is unlike those of the"
+        " training."
+    ),
     "warn-all-negative": (
-        "image {image}: everything in '{path}' speaks against {target}, so nothing is left after"
-        " the ReLU. Use relu=False to see the negative side, or counterfactual=True."
+        "image {image}: everything in '{path}' speaks {against} {target}, so nothing is left after"
+        " the ReLU. Use relu=False to see the negative side, or {turned}."
+    ),
+    "warn-negative-activations": (
+        "image {image}: the activations of '{path}' are negative on the whole where {method} counts"
+        " them, so its map is negative, and nothing is left after the ReLU. Use relu=False to see"
+        " it."
     ),
     "warn-dead-activations": (
         "image {image}: all activations of '{path}' are zero, so the map is zero. Look for a dead"
-        " ReLU, or an image outside of the range the model expects."
+        " ReLU, or an image outside of the range the model expects; or choose a layer before it."
     ),
     "warn-zero-gradient": (
         "image {image}: the gradient of {target} is zero everywhere in '{path}', so the map is"
-        " zero{reason}. Look for a saturated activation or a dead ReLU after the layer."
+        " zero{reason}. Look for a saturated activation or a dead ReLU after the layer;"
+        " method='eigencam' with relu=False shows what stands out without a gradient."
+    ),
+    "warn-no-positive-gradient": (
+        "image {image}: the gradient of {target} is {sign} nowhere that '{path}' is active, and"
+        " {method} keeps nothing else, so the map is zero. Use method='eigengradcam' with"
+        " relu=False, or {turned}."
+    ),
+    "warn-inactive": (
+        "image {image}: the activations of '{path}' are zero wherever the gradient of {target} is"
+        " not, so the map is zero. Choose another layer; method='eigencam' with relu=False shows"
+        " what stands out without a gradient."
     ),
     "warn-zero-map": (
-        "image {image}: the evidence in '{path}' for {target} cancels to an all-zero map. Use"
-        " another method or layer."
+        "image {image}: {method} adds what speaks for and against {target} in '{path}' up to zero"
+        " everywhere. Use method='{other}' with relu=False, which keeps the main pattern."
     ),
     "warn-no-effect": (
-        "image {image}: changing any channel of '{path}' leaves {target} as it is, so the map is"
-        " zero. Look for a saturated activation or a dead ReLU after the layer."
+        "image {image}: {target} stays the same whichever channel of '{path}' is set to zero, so"
+        " the map is zero. Look for a saturated activation or a dead ReLU after the layer;"
+        " method='eigencam' with relu=False shows what stands out whatever the target."
+    ),
+    "warn-constant-channels": (
+        "image {image}: every channel of '{path}' has one value at all positions, so scorecam has"
+        " nothing to mask the image with, and the map is zero. Choose a layer with more positions;"
+        " method='eigencam' with relu=False shows the activations as they are."
     ),
 }

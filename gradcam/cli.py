@@ -1,0 +1,124 @@
+"""The command `gradcam`: its parser, and the outermost frame around every subcommand.
+
+Nothing here imports TensorFlow, NumPy or OpenCV: help, version and wrong usage answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from gradcam import __version__, findings
+from gradcam.errors import GradCamError
+from gradcam.jobs import terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = (
+    "explain",
+    "layers",
+    "methods",
+)
+"""The modules of `gradcam.commands`, in the order in which help lists them."""
+
+DONE, BUG, WRONG, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one sentence, with what may have been meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where help is; exit with 2."""
+        terminal.say_error(f"{message}\nSee {self.prog} --help.")
+        raise SystemExit(WRONG)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status.
+
+    Args:
+        arguments: what follows the name of the command; None takes those of the process.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    try:
+        name = _command(given)
+        command = importlib.import_module(f"gradcam.commands.{name}")
+        return int(command.run(_options(command, name, given[1:])))
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else WRONG
+    except KeyboardInterrupt:
+        terminal.say("Interrupted.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has gone. Python would complain once more when it flushes.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except GradCamError as error:
+        terminal.say_error(str(error))
+        if debug:
+            traceback.print_exc()
+        return WRONG
+    except Exception as error:  # noqa: BLE001 - the outermost frame: no traceback but with --debug
+        terminal.say_error(findings.message("unexpected", kind=type(error).__name__, reason=error))
+        if debug:
+            traceback.print_exc()
+        return BUG
+
+
+def _command(given: Sequence[str]) -> str:
+    """The name of the subcommand; help, version and wrong names end here."""
+    parser = Parser(
+        prog="gradcam",
+        description="Shows where a Keras model looked.",
+        usage="gradcam COMMAND [OPTIONS]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_epilog(given),
+        add_help=True,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"gradcam {__version__}")
+    if given and given[0] in COMMANDS:
+        return given[0]
+    names = findings.listing(COMMANDS)
+    if given and not given[0].startswith("-"):
+        hint = findings.suggestion(given[0], COMMANDS)
+        raise GradCamError("command-unknown", name=given[0], names=names, hint=hint)
+    _, rest = parser.parse_known_args(given)
+    raise GradCamError("command-missing", received=" ".join(rest) or "no command", names=names)
+
+
+def _epilog(given: Sequence[str]) -> str:
+    """The list of commands, read from their modules only where help is asked for."""
+    if not {"-h", "--help"} & set(given[:1]):
+        return ""
+    lines = ["commands:"]
+    for name in COMMANDS:
+        summary = importlib.import_module(f"gradcam.commands.{name}").SUMMARY
+        lines.append(f"  {name:9} {summary}")
+    return "\n".join([*lines, "", "gradcam COMMAND --help shows the options of a command."])
+
+
+def _options(command: Any, name: str, given: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(
+        prog=f"gradcam {name}",
+        description=command.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_arguments(parser)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    options, unknown = parser.parse_known_intermixed_args(given)
+    if unknown:
+        known = [text for action in parser._actions for text in action.option_strings]
+        text = unknown[0].partition("=")[0]
+        hint = findings.suggestion(text, known)
+        raise GradCamError("flag-unknown", name=text, hint=hint, command=parser.prog)
+    return options

@@ -1,0 +1,26 @@
+"""The names of the colour maps with OpenCV's numbers for them, without importing OpenCV."""
+
+COLORMAPS = {
+    "autumn": 0,
+    "bone": 1,
+    "jet": 2,
+    "winter": 3,
+    "rainbow": 4,
+    "ocean": 5,
+    "summer": 6,
+    "spring": 7,
+    "cool": 8,
+    "hsv": 9,
+    "pink": 10,
+    "hot": 11,
+    "parula": 12,
+    "magma": 13,
+    "inferno": 14,
+    "plasma": 15,
+    "viridis": 16,
+    "cividis": 17,
+    "twilight": 18,
+    "twilight_shifted": 19,
+    "turbo": 20,
+    "deepgreen": 21,
+}

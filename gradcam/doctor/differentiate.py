@@ -1,0 +1,68 @@
+"""Gradients in the trace, also past operations that have none, and what is measured of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from gradcam import blockers, heatmaps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gradcam.taps import Recording
+
+# Operations without a gradient that are looked past before it is given up.
+_PATIENCE = 20
+
+
+def gradients(
+    score: tf.Tensor,
+    towards: Sequence[Any],
+    recording: Recording,
+    opaque: Sequence[tf.Operation] = (),
+) -> tuple[list[Any], list[tf.Operation]]:
+    """The gradients, None where there is none, and the operations that have none to hand on.
+
+    Args:
+        score: what is differentiated.
+        towards: tensors and variables.
+        recording: the model.
+        opaque: operations that are known to have no gradient.
+
+    >>> with tf.Graph().as_default():
+    ...     x = tf.compat.v1.placeholder(tf.float32, (None, 2))
+    ...     recording = __import__("gradcam").taps.Recording([x], ["x"], [], [], None)
+    ...     gradients(tf.math.bessel_k0(x), [x], recording)[0]
+    [None]
+    """
+    missing = list(opaque)
+    while True:
+        stopped = [output for operation in missing for output in operation.outputs]
+        try:
+            found = tf.gradients(score, list(towards), stop_gradients=stopped or None)
+        except LookupError as error:
+            operation = blockers.unregistered_operation(error, recording)
+            if operation is None or operation in missing or len(missing) == _PATIENCE:
+                raise
+            missing.append(operation)
+            continue
+        return [None if one is None else tf.convert_to_tensor(one) for one in found], missing
+
+
+def measured(gradient: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Norm, share of zeros, root mean square, and which rows are finite."""
+    values = tf.cast(gradient, tf.float32)
+    # Divided first: the square of a large gradient is no float32.
+    largest = tf.reduce_max(tf.abs(values))
+    square = tf.reduce_sum(tf.math.divide_no_nan(values, largest) ** 2)
+    size = tf.cast(tf.size(values), tf.float32)
+    return {
+        "norm": largest * tf.sqrt(square),
+        "rms": largest * tf.sqrt(tf.math.divide_no_nan(square, size)),
+        "zeros": tf.reduce_mean(tf.cast(tf.equal(values, 0.0), tf.float32)),
+        "finite": heatmaps.finite_rows(gradient)
+        if gradient.shape.rank
+        else tf.math.is_finite(values)[None],
+    }

@@ -1,0 +1,60 @@
+"""Findings that only repeat another one's cause are left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gradcam.doctor.diagnosis import Finding
+
+# What follows from a cause, by the beginnings of the codes.
+_ECHOES = {
+    "non-finite-images": (
+        "non-finite-",
+        "forward-",
+        "gradient-zero",
+        "gradient-dead",
+        "weights-zero",
+        "weights-nan",
+        "explain-",
+        "transformer-",
+    ),
+    "non-finite-activations": (
+        "non-finite-gradients",
+        "gradient-zero",
+        "gradient-dead",
+        "weights-zero",
+        "weights-nan",
+        "explain-",
+    ),
+    "forward-dead": ("gradient-dead-relu", "gradient-zero", "forward-constant"),
+    "transformer-black": (
+        "transformer-outside",
+        "transformer-shrunk",
+        "transformer-no-gradient",
+        "forward-constant",
+        "forward-dead",
+        "gradient-",
+        "weights-zero",
+        "explain-",
+    ),
+    "weights-nan": ("weights-scale",),
+}
+
+
+def without_echoes(found: Sequence[Finding]) -> list[Finding]:
+    """The findings without those that follow from another.
+
+    >>> from gradcam.doctor.diagnosis import Finding
+    >>> dead = Finding("forward-dead", "error", "relu", "", "")
+    >>> echo = Finding("gradient-dead-relu", "error", "relu", "", "")
+    >>> [one.code for one in without_echoes([dead, echo])]
+    ['forward-dead']
+    """
+    kept = list(found)
+    for cause, echoes in _ECHOES.items():
+        if any(one.code == cause for one in kept):
+            kept = [one for one in kept if one.code == cause or not one.code.startswith(echoes)]
+    return kept

@@ -1,0 +1,261 @@
+"""The way forward: what raises, returns None, is not finite, constant, dead, or in training mode."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from gradcam import findings, heatmaps, recorder
+from gradcam.doctor.diagnosis import Finding, finding, from_error, retold
+from gradcam.doctor.view import describe, image_numbers
+from gradcam.doctor.zeros import has_zero_kernel
+from gradcam.errors import GradCamError
+from gradcam.graph import SHAPE_OPS, descendants, through_shape_ops
+from gradcam.taps import reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from gradcam.doctor.view import View
+    from gradcam.recorder import Call
+
+RELU = frozenset({"Relu", "Relu6"})
+CONVOLUTION = re.compile(r"(Base)?(Separable|Depthwise)?Conv\d?D?(Transpose)?|\w*Conv[123]D\w*")
+_RANDOM = re.compile(r"\w*Dropout\w*|Random[A-Z]\w*|Gaussian\w+|BatchNormalization")
+# With fewer numbers than these, a ReLU may be all zero by chance.
+_ENOUGH = 32
+_MANY_DEAD = 0.9
+
+
+def failure(view: View) -> Iterator[Finding]:
+    """What kept the model from running, with the layer that it happened in."""
+    error = view.failure
+    if error is None:
+        return
+    calls = view.recording.calls
+    model = view.source.name
+    nothing = next((call for call in calls if call.returned_none), None)
+    code = error.code if isinstance(error, GradCamError) else ""
+    if code in {"returns-none", "cannot-run", ""} and nothing is not None:
+        where = _name(nothing, model)
+        yield finding("returns-none", "error", _path(nothing, model), where=where)
+        return
+    culprit = next((call for call in reversed(calls) if call.raised), None)
+    refusing = _refusing(error, view) if code in {"cannot-run", ""} else None
+    if refusing is not None:
+        yield refusing
+        return
+    if isinstance(error, GradCamError) and code != "cannot-run":
+        yield from_error(error, _path(culprit, model))
+        return
+    cause = error.__cause__
+    original = cause if isinstance(cause, Exception) else error
+    shapes = ", ".join(str(tuple(t.shape)) for t in culprit.inputs) if culprit else ""
+    yield retold(
+        "cannot-run",
+        "layer-raises",
+        "error",
+        _path(culprit, model),
+        name=model,
+        where=_name(culprit, model).capitalize(),
+        error=type(original).__name__,
+        shapes=shapes or str(tuple(view.recording.inputs[0].shape)),
+        reason=reason_of(original),
+    )
+
+
+def _refusing(error: Exception, view: View) -> Finding | None:
+    """The finding for a convolution that refuses what a Flatten before it gives."""
+    found = re.search(r"of layer ['\"]?(\w+)['\"]? is incompatible", str(error))
+    leaves = [call for call in view.recording.calls if call.is_leaf and not call.raised]
+    if found is None or not leaves or "Flatten" not in leaves[-1].families:
+        return None
+    layers = recorder.operations_of(view.recording.calls[0].layer)
+    refusing = next((layer for layer in layers if layer.name == found[1]), None)
+    if refusing is None or not _is_convolution(type(refusing)):
+        return None
+    flatten, parent = leaves[-1], leaves[-1].parent
+    path = f"{parent.path if parent else ''}/{found[1]}".lstrip("/")
+    return finding(
+        "forward-flatten",
+        "error",
+        flatten.path,
+        flatten=flatten.path,
+        path=path,
+        before=tuple(flatten.inputs[0].shape),
+        after=tuple(flatten.outputs[0].shape),
+    )
+
+
+def _path(call: Call | None, model: str) -> str:
+    return call.path if call is not None and call.path else model
+
+
+def _name(call: Call | None, model: str) -> str:
+    return f"layer '{call.path}'" if call is not None and call.path else f"the model '{model}'"
+
+
+class Forward:
+    """What the layers make of the images."""
+
+    name = "the way forward"
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._count = len(view.batch)
+        self.calls = view.tapped
+        self._spreads: dict[Any, tf.Tensor] = {}
+        self._behind_dead: set[tf.Operation] = set()
+        self._probabilities = {
+            output.value.ref() for output in view.recording.outputs if output.ending != "linear"
+        }
+        self.tensors: dict[str, Any] = {
+            str(number): self._measured(call) for number, call in enumerate(self.calls)
+        }
+
+    def keep_before(self, operation: tf.Operation) -> None:
+        """Leave out what depends on an operation that can't run."""
+        way = descendants(operation.outputs, set(operation.graph.get_operations()))
+        for number, call in enumerate(self.calls):
+            if call.outputs[0].op in way or call.outputs[0].op is operation:
+                self.tensors.pop(str(number), None)
+
+    def findings(self, facts: dict[str, Any]) -> Iterable[Finding]:
+        """In the order of the layers."""
+        yield from self._nothing_returned()
+        yield from self._flattens()
+        yield from self._training_mode()
+        for number, call in enumerate(self.calls):
+            known = facts.get(str(number))
+            if known is None:
+                continue
+            finite = known["finite"]
+            if not finite.all():
+                yield self._not_finite(call, known)
+                return  # whatever follows is not finite for the same reason
+            yield from self._of_values(call, known)
+
+    def _measured(self, call: Call) -> dict[str, tf.Tensor]:
+        output = call.outputs[0]
+        axis = self._channel_axis(call)
+        axes = [n for n in range(output.shape.rank) if n != axis]
+        known = {
+            "finite": heatmaps.finite_rows(output),
+            "high": tf.cast(tf.reduce_max(output, axes), tf.float32),
+            "low": tf.cast(tf.reduce_min(output), tf.float32),
+            "spread": self._spread(output),
+        }
+        received = [t for t in call.inputs if t.dtype.is_floating and t.shape.rank]
+        if received and output.op in self._view.seen:
+            known["received"] = tf.reduce_max(tf.stack([self._spread(t) for t in received]))
+            sizes = [tf.cast(tf.reduce_max(tf.abs(t)), tf.float32) for t in received]
+            known["size"] = tf.reduce_max(tf.stack(sizes))
+        return known
+
+    def _spread(self, tensor: tf.Tensor) -> tf.Tensor:
+        """The largest difference between the images at any one place."""
+        key = tensor.ref()
+        if key not in self._spreads:
+            difference = tf.reduce_max(tensor, 0) - tf.reduce_min(tensor, 0)
+            self._spreads[key] = tf.cast(tf.reduce_max(difference), tf.float32)
+        return self._spreads[key]
+
+    def _channel_axis(self, call: Call) -> int:
+        rank = int(call.outputs[0].shape.rank)
+        is_first = rank > 2 and self._view.maps.data_format(call) == "channels_first"
+        return 1 if is_first else rank - 1
+
+    def _nothing_returned(self) -> Iterator[Finding]:
+        if self._view.failure is None:
+            for call in self._view.recording.calls:
+                if call.returned_none:
+                    where = describe(call)
+                    yield finding("layer-returns-nothing", "warning", call.path, where=where)
+
+    def _flattens(self) -> Iterator[Finding]:
+        for call in self._view.recording.calls:
+            if call.is_leaf and call.inputs and _is_convolution(type(call.layer)):
+                found = _flattened(self._view, call)
+                if found is not None:
+                    yield found
+
+    def _training_mode(self) -> Iterator[Finding]:
+        calls = [call for call in self._view.recording.calls if _is_training(call)]
+        if calls:
+            kinds = ", ".join(dict.fromkeys(call.kind for call in calls))
+            names = [describe(call) for call in calls]
+            paths = findings.listing(names, limit=6)
+            yield finding("forward-training", "warning", calls[0].path, paths=paths, what=kinds)
+
+    def _not_finite(self, call: Call, known: dict[str, Any]) -> Finding:
+        is_infinite = np.isinf(known["high"]).any() or np.isinf(known["low"])
+        return finding(
+            "non-finite-activations",
+            "error",
+            call.path,
+            kind="An infinity" if is_infinite else "NaN",
+            images=findings.images(image_numbers(~known["finite"])),
+            path=describe(call),
+        )
+
+    def _of_values(self, call: Call, known: dict[str, Any]) -> Iterator[Finding]:
+        high, output = known["high"], call.outputs[0]
+        is_relu = through_shape_ops(output)[-1].op.type in RELU
+        numbers = self._count * int(np.prod([n or 1 for n in output.shape.as_list()[1:]]))
+        facts = {"path": call.path, "count": self._count}
+        if is_relu and (high <= 0).all():
+            if output.op in self._behind_dead or known.get("size", 1.0) == 0:
+                return
+            self._behind_dead |= self._view.users([output])
+            severity = "error" if numbers >= _ENOUGH else "warning"
+            yield finding("forward-dead", severity, call.path, **facts)
+            return
+        dead = int((high <= 0).sum())
+        if is_relu and output.shape.rank > 2 and dead >= _MANY_DEAD * len(high):
+            facts |= {"dead": dead, "channels": len(high)}
+            yield finding("forward-dead-channels", "warning", call.path, **facts)
+        size = max(abs(float(known["low"])), float(np.abs(high).max()))
+        is_constant = float(known["spread"]) <= 1e-7 * size
+        # A probability that is 1 for all images is saturated, and told of as that.
+        had_variety = output.ref() not in self._probabilities and known.get("received", 0.0) > 0
+        if is_constant and had_variety and not has_zero_kernel(call):
+            yield finding("forward-constant", "warning", call.path, **facts)
+
+
+def _is_convolution(kind: type) -> bool:
+    return any(CONVOLUTION.fullmatch(family.__name__) for family in kind.__mro__)
+
+
+def _is_training(call: Call) -> bool:
+    if not any(_RANDOM.fullmatch(family) for family in call.families) or not call.is_leaf:
+        return False
+    if call.training is None or isinstance(call.training, tf.Tensor) or not bool(call.training):
+        return False
+    if "BatchNormalization" in call.families:
+        return bool(getattr(call.layer, "trainable", True))
+    return getattr(call.layer, "rate", 1) != 0
+
+
+def _flattened(view: View, convolution: Call) -> Finding | None:
+    """The finding where positions are flattened away before a convolution."""
+    tensor = convolution.inputs[0]
+    chain = through_shape_ops(tensor) if tensor.op.type in SHAPE_OPS else [tensor]
+    makers = {view.recording.maker(t.op) for t in chain}
+    for call in view.recording.calls:
+        if "Flatten" not in call.families or call not in makers or not call.inputs:
+            continue
+        before, after = call.inputs[0].shape.as_list(), tensor.shape.as_list()
+        if len(before) > 2 and before[1:-1] != after[1:-1]:
+            return finding(
+                "forward-flatten",
+                "warning",
+                call.path,
+                flatten=call.path,
+                path=convolution.path,
+                before=tuple(before),
+                after=tuple(after),
+            )
+    return None

@@ -1,0 +1,255 @@
+"""The target's gradient on its way back through the layers: where it stops, and where it dies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from gradcam import blockers, findings
+from gradcam.doctor import differentiate
+from gradcam.doctor.careful import finding_of
+from gradcam.doctor.closed import Closed, closed_operations
+from gradcam.doctor.diagnosis import Finding, LayerGradient, finding, retold
+from gradcam.doctor.view import describe, image_numbers
+from gradcam.doctor.zeros import has_zero_kernel
+from gradcam.errors import NotAFeatureMapError
+from gradcam.evidence import HALF_SCALE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from gradcam.doctor.view import View
+    from gradcam.recorder import Call
+
+# A gradient this much smaller than the one behind it has died where something is saturated.
+_FADED = 1e-5
+
+
+class Gradients:
+    """The gradient of the target at each layer on the way."""
+
+    name = "the gradients towards the layers"
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self.calls = view.on_the_way
+        self.tensors: dict[str, Any] = {}
+        self._missing: list[tf.Operation] = []
+        self._closed: list[Closed] = []
+        self._reached: dict[Call, bool] = {}
+        self._gradients: dict[Call, Any] = {}
+        self._scale = 1.0
+        if view.scores is None or not self.calls:
+            return
+        outputs = [call.outputs[0] for call in self.calls]
+        is_half = any(output.dtype == tf.float16 for output in outputs)
+        scale = self._scale = HALF_SCALE if is_half else 1.0
+        found, self._missing = view.gradients(view.scores * scale, outputs)
+        plain = view.gradients(view.scores, outputs)[0] if is_half else []
+        self._reached = {
+            call: gradient is not None for call, gradient in zip(self.calls, found, strict=True)
+        }
+        self._gradients = dict(zip(self.calls, found, strict=True))
+        self._closed = closed_operations(view)
+        self.tensors = {
+            "layers": [
+                {} if gradient is None else differentiate.measured(gradient) for gradient in found
+            ],
+            "plain": [
+                {} if gradient is None else {"norm": tf.norm(tf.cast(gradient, tf.float32))}
+                for gradient in plain
+            ],
+            "closed": [closed.share for closed in self._closed],
+        }
+
+    def at(self, call: Call | None) -> tf.Tensor | None:
+        """The gradient at a layer, in float32; None where there is none."""
+        gradient = None if call is None else self._gradients.get(call)
+        return None if gradient is None else tf.cast(gradient, tf.float32) / self._scale
+
+    def table(self, facts: dict[str, Any]) -> tuple[LayerGradient, ...]:
+        """The gradient at each layer on the way."""
+        return tuple(
+            LayerGradient(call.path, float(known["norm"]) / self._scale, float(known["zeros"]))
+            if known
+            else LayerGradient(call.path, None, None)
+            for call, known in zip(self.calls, facts.get("layers", []), strict=False)
+        )
+
+    def findings(self, facts: dict[str, Any]) -> Iterable[Finding]:
+        """Errors of the target and the layer, then where the gradient stops, then where it dies."""
+        view = self._view
+        if view.target_error is not None:
+            yield finding_of(view.target_error, "target", self.name)
+        if view.choice_error is not None:
+            # A model without feature maps can be healthy; it just can't be drawn.
+            is_error = view.layer is not None
+            is_error = is_error or not isinstance(view.choice_error, NotAFeatureMapError)
+            found = finding_of(view.choice_error, str(view.layer or view.source.name), self.name)
+            yield Finding(
+                found.code, "error" if is_error else "note", found.where, found.message, found.fix
+            )
+        if not facts:
+            return
+        yield from self._stops()
+        known = dict(zip(self.calls, facts["layers"], strict=True))
+        yield from self._not_finite(known)
+        norms = {call: float(of_call["norm"]) for call, of_call in known.items() if of_call}
+        if all(np.isfinite(norm) for norm in norms.values()):
+            yield from self._underflow(norms, facts["plain"])
+            yield from self._dies(norms, facts["closed"])
+
+    def _stops(self) -> Iterator[Finding]:
+        """Where there is no gradient at all."""
+        view = self._view
+        without = [call for call in self.calls if not self._reached[call]]
+        hit = [call for call in without if call.has_weights or call is view.chosen]
+        if not hit or view.scores is None:
+            return
+        outputs = [call.outputs[0] for call in hit]
+        found = blockers.stops(outputs, view.scores)
+        found += [(op, _without_gradient(op)) for op in self._missing]
+        found = found or blockers.custom_stops(outputs, view.scores)
+        seen = set()
+        for operation, words in sorted(found, key=lambda pair: pair[0].name):
+            owner = view.recording.maker(operation)
+            before = view.nearest_before(operation.inputs, owner) or hit[-1]
+            after = self._first_after(operation)
+            blocker = f"{words}{blockers.place(operation, view.recording)}"
+            if (before, blocker) in seen:
+                continue
+            seen.add((before, blocker))
+            yield self._stop(blocker, before, after, without)
+
+    def _stop(
+        self,
+        blocker: str,
+        before: Call,
+        after: Call | None,
+        without: list[Call],
+    ) -> Finding:
+        view = self._view
+        behind = after.path if after is not None else "the output"
+        where = f"{before.path} -> {blocker} -> {behind}"
+        facts = {"target": view.target, "blockers": blocker, "before": before.path, "after": behind}
+        if view.chosen is not None and view.chosen in without:
+            paths = [path for path in view.maps.candidates() if self._is_reached(path)]
+            return retold(
+                "blocked-gradient",
+                "gradient-stops",
+                "error",
+                where,
+                path=view.chosen.path,
+                paths=f": {findings.listing(paths)}" if paths else "",
+                count=len(without),
+                **facts,
+            )
+        learns = [call for call in without if _can_learn(call)]
+        consequence = (
+            f"{findings.listing([describe(call) for call in learns], limit=6)} never learns from it."
+            if learns
+            else "Nothing in front of it is trainable, so this may be meant."
+        )
+        severity = "warning" if learns else "note"
+        return finding(
+            "gradient-stops-elsewhere", severity, where, consequence=consequence, **facts
+        )
+
+    def _is_reached(self, path: str) -> bool:
+        return any(call.path == path and reached for call, reached in self._reached.items())
+
+    def _first_after(self, operation: tf.Operation) -> Call | None:
+        """The first layer behind an operation that the gradient reaches."""
+        reached = self._view.behind(operation)
+        return next(
+            (c for c in self.calls if self._reached[c] and c.outputs[0].op in reached), None
+        )
+
+    def _not_finite(self, known: dict[Call, dict[str, Any]]) -> Iterator[Finding]:
+        wrong = [call for call, of_call in known.items() if of_call and not of_call["finite"].all()]
+        if wrong:
+            rows = ~known[wrong[-1]]["finite"]
+            yield finding(
+                "non-finite-gradients",
+                "error",
+                wrong[-1].path,
+                kind="NaN or an infinity",
+                target=self._view.target,
+                images=findings.images(image_numbers(rows)),
+                path=wrong[-1].path,
+            )
+
+    def _underflow(self, norms: dict[Call, float], plain: list[Any]) -> Iterator[Finding]:
+        lost = [
+            call
+            for call, known in zip(self.calls, plain, strict=False)
+            if norms.get(call, 0.0) > 0 and known.get("norm") == 0
+        ]
+        if lost:
+            facts = {"before": lost[-1].path, "norm": norms[lost[-1]] / self._scale}
+            yield finding(
+                "gradient-underflow",
+                "warning",
+                lost[-1].path,
+                target=self._view.target,
+                scale=self._scale,
+                **facts,
+            )
+
+    def _dies(self, norms: dict[Call, float], shares: list[Any]) -> Iterator[Finding]:
+        """Where a gradient that is there turns to nothing."""
+        closed = {
+            one.operation: (one, float(share))
+            for one, share in zip(self._closed, shares, strict=True)
+        }
+        largest = max(norms.values(), default=0.0)
+        for call in self.calls:
+            if call not in norms or norms[call] > _FADED * largest:
+                continue
+            following, between = self._view.following(call, norms)
+            alive = [c for c in following if norms[c] > 0 and norms[c] * _FADED >= norms[call]]
+            if not alive or any(has_zero_kernel(other) for other in [call, *following]):
+                continue
+            yield from self._death(call, max(alive, key=norms.__getitem__), between, norms, closed)
+
+    def _death(
+        self,
+        call: Call,
+        after: Call,
+        between: set[tf.Operation],
+        norms: dict[Call, float],
+        closed: dict[tf.Operation, tuple[Closed, float]],
+    ) -> Iterator[Finding]:
+        view = self._view
+        after_is = {"after": after.path, "norm_after": norms[after] / self._scale}
+        facts = {"target": view.target, "before": call.path, "norm": norms[call] / self._scale}
+        is_hit = view.chosen is not None and norms.get(view.chosen, 1.0) <= norms[call]
+        severity = "error" if is_hit and norms[call] == 0 else "warning"
+        flat = [op for op in between if op.type in blockers.FLAT]
+        shut = [closed[op] for op in between if op in closed and closed[op][1] > 0.98]
+        if flat:
+            words = blockers.FLAT[flat[0].type] + blockers.place(flat[0], view.recording)
+            where = f"{call.path} -> {words} -> {after.path}"
+            yield finding("gradient-no-slope", severity, where, operation=words, **facts)
+        elif shut:
+            one, share = max(shut, key=lambda pair: pair[1])
+            owner = view.recording.maker(one.operation)
+            path = owner.path if owner is not None and owner.path else view.source.name
+            code = "gradient-dead-relu" if one.word == "ReLU" else "gradient-saturated"
+            facts |= {"operation": one.word, "path": path, "share": share}
+            yield finding(code, severity, path, **facts, **after_is)
+        elif norms[call] == 0:
+            yield finding("gradient-zero", "warning", call.path, **facts, **after_is)
+
+
+def _without_gradient(operation: tf.Operation) -> str:
+    """An operation that has no gradient, in words."""
+    if operation.type == "EagerPyFunc":
+        return "a Python function that leaves TensorFlow (tf.py_function)"
+    return f"{operation.type}, which has no gradient,"
+
+
+def _can_learn(call: Call) -> bool:
+    return bool(getattr(call.layer, "trainable_variables", ()))

@@ -1,0 +1,98 @@
+"""A model that is not built: it is run with weights that are thrown away, and left unbuilt.
+
+The first call of a broken model is the one that fails, so it is the one to look at. In Keras'
+stateless scope a new variable is given initial values for the length of the trace. What building
+leaves behind is taken away: attributes, and what was added to lists, dicts and sets.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+
+from gradcam import recorder
+from gradcam.taps import KerasSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gradcam.recorder import Call
+    from gradcam.taps import Recording
+
+
+class UnbuiltSource(KerasSource):
+    """A Keras model that has not run yet, as a source."""
+
+    may_build = True
+
+    def __init__(self, unbuilt: keras.Model) -> None:
+        self.model = unbuilt
+        self.name: str = unbuilt.name
+
+    def specs(self) -> None:
+        """Nothing is known before it is built."""
+
+    def built_shape(self) -> None:
+        """Nothing is known before it is built."""
+
+    def built_count(self) -> None:
+        """Nothing is known before it is built."""
+
+    def record(
+        self, inputs: list[tf.Tensor], structure: Any, calls: list[Call] | None = None
+    ) -> Recording:
+        """Run the model, watched; what is built on the way is thrown away."""
+        with left_as_it_was(self.model):
+            return super().record(inputs, structure, calls)
+
+
+@contextmanager
+def left_as_it_was(model: keras.Model) -> Iterator[None]:
+    """Undo what happens in a model's lists, dicts and sets.
+
+    >>> model = keras.Sequential([keras.layers.Dense(2)])
+    >>> with left_as_it_was(model):
+    ...     model._layers.append(keras.layers.Dense(3))
+    >>> len(model._layers)
+    1
+    """
+    kept: dict[int, tuple[Any, Any]] = {}
+    for operation in recorder.operations_of(model):
+        _keep(vars(operation), kept)
+    try:
+        yield
+    finally:
+        for value, before in kept.values():
+            _restore(value, before)
+
+
+def _keep(value: Any, kept: dict[int, tuple[Any, Any]]) -> None:
+    if id(value) in kept:
+        return
+    if isinstance(value, dict):
+        kept[id(value)] = value, dict(value)
+        inner = list(value.values())
+    elif isinstance(value, list | set):
+        kept[id(value)] = value, list(value)
+        inner = list(value)
+    elif type(value).__name__ == "Tracker":  # Keras' own list of what is tracked
+        inner = [vars(value)]
+    else:
+        return
+    for one in inner:
+        _keep(one, kept)
+
+
+def _restore(value: Any, before: Any) -> None:
+    # The methods of the plain types: those of tracked ones would track once more.
+    if isinstance(value, dict):
+        dict.clear(value)
+        dict.update(value, before)
+    elif isinstance(value, set):
+        set.clear(value)
+        set.update(value, before)
+    else:
+        list.__setitem__(value, slice(None), before)

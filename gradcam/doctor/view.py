@@ -1,0 +1,222 @@
+"""What every group of checks looks at: one recording of the model, inside the one trace."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import tensorflow as tf
+
+from gradcam import paths, program, targets
+from gradcam.doctor import differentiate
+from gradcam.doctor.careful import attempt
+from gradcam.doctor.diagnosis import Finding
+from gradcam.feature_maps import FeatureMaps
+from gradcam.graph import ancestors, descendants
+from gradcam.taps import Recording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy as np
+
+    from gradcam.inputs import Batch
+    from gradcam.recorder import Call
+    from gradcam.scoring import Outputs, Target
+    from gradcam.taps import Source
+
+# Their result tells of shapes alone, not of the values that go in.
+_SHAPE_ONLY = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
+
+
+class Check(Protocol):
+    """One group of checks. It is made inside the trace, and asked when the tensors are known."""
+
+    name: str
+    tensors: dict[str, Any]
+
+    def findings(self, facts: dict[str, Any]) -> Iterable[Finding]:
+        """What is found, given the values of the tensors."""
+
+
+@dataclass(eq=False)
+class View:
+    """One recording of the model, and what was asked about it.
+
+    Attributes:
+        source: the model.
+        batch: the images.
+        recording: what the model did; without outputs where it raised.
+        failure: what it raised.
+        layer: the layer that was asked about, None for the automatic choice.
+        outputs: the outputs as targets read them; None where there are none.
+        target: what is explained, in words.
+        scores: (batch,) the explained scores.
+        target_error: why there are no scores.
+        chosen: the layer that is explained.
+        choice_error: why there is none.
+        is_opaque: whether the gradient of a `tf.py_function` failed, so that it counts as none.
+        aimed: the target and its arguments, where one was given.
+    """
+
+    source: Source
+    batch: Batch
+    recording: Recording
+    failure: Exception | None
+    layer: Any
+    outputs: Outputs | None = None
+    target: str = "the model's outputs"
+    scores: tf.Tensor | None = None
+    target_error: Exception | None = None
+    chosen: Call | None = None
+    choice_error: Exception | None = None
+    is_opaque: bool = False
+    aimed: tuple[Target, tuple[Any, ...]] | None = field(default=None, repr=False)
+
+    @functools.cached_property
+    def maps(self) -> FeatureMaps:
+        """The feature maps, seen from the explained scores."""
+        scores = [] if self.scores is None else [self.scores]
+        return FeatureMaps(self.recording, self.recording.outputs, scores)
+
+    @functools.cached_property
+    def tapped(self) -> list[Call]:
+        """The calls of layers that call no other, with one tensor of floating-point numbers."""
+        return [
+            call
+            for call in self.recording.calls
+            if call.path and call.is_leaf and len(call.outputs) == 1 and self._is_measured(call)
+        ]
+
+    @functools.cached_property
+    def way(self) -> set[tf.Operation]:
+        """The operations that the scores are computed from."""
+        return set() if self.scores is None else ancestors([self.scores])
+
+    @functools.cached_property
+    def opaque(self) -> list[tf.Operation]:
+        """The operations whose gradient is known to fail."""
+        return [op for op in self.way if op.type == "EagerPyFunc"] if self.is_opaque else []
+
+    def gradients(
+        self, score: tf.Tensor, towards: Sequence[Any]
+    ) -> tuple[list[Any], list[tf.Operation]]:
+        """See `differentiate.gradients`."""
+        return differentiate.gradients(score, towards, self.recording, self.opaque)
+
+    @functools.cached_property
+    def on_the_way(self) -> list[Call]:
+        """The tapped calls that the scores depend on, and the chosen one."""
+        return [call for call in self.tapped if call.outputs[0].op in self.way]
+
+    @functools.cached_property
+    def seen(self) -> set[tf.Operation]:
+        """The operations whose values depend on those of the inputs, not on their shapes alone."""
+        everything = set(self.recording.inputs[0].graph.get_operations())
+        return descendants(
+            self.recording.inputs, everything, passes=lambda op: op.type not in _SHAPE_ONLY
+        )
+
+    def nearest_before(self, tensors: Iterable[tf.Tensor], not_in: Call | None) -> Call | None:
+        """The last tapped call that some tensors are computed from, outside of `not_in`."""
+        before = ancestors(tensors)
+        found = [c for c in self.tapped if c.outputs[0].op in before and c is not not_in]
+        return found[-1] if found else None
+
+    def behind(self, operation: tf.Operation) -> set[tf.Operation]:
+        """An operation, and what uses it on the way to the scores."""
+        return {operation} | descendants(operation.outputs, self.way)
+
+    def users(self, tensors: Iterable[tf.Tensor]) -> set[tf.Operation]:
+        """Every operation that uses some tensors."""
+        return descendants(tensors, set(self.recording.inputs[0].graph.get_operations()))
+
+    def following(self, call: Call, among: Iterable[Call]) -> tuple[list[Call], set[tf.Operation]]:
+        """The next calls behind one, and the operations up to their outputs."""
+        ends = {other.outputs[0].op: other for other in among if other is not call}
+        between = descendants(call.outputs, self.way, passes=lambda op: op not in ends)
+        return [ends[op] for op in between if op in ends], between
+
+    @staticmethod
+    def _is_measured(call: Call) -> bool:
+        output = call.outputs[0]
+        return bool(output.dtype.is_floating and output.shape.rank)
+
+
+def look(
+    source: Source,
+    batch: Batch,
+    tensors: Sequence[tf.Tensor],
+    layer: Any,
+    target: Any,
+    *,
+    is_opaque: bool = False,
+) -> View:
+    """Record the model on tensors of the graph that is being traced, whatever it does."""
+    calls: list[Call] = []
+    recording, failure = attempt(lambda: source.record(list(tensors), batch.structure, calls))
+    if recording is None:
+        names = [spec.name for spec in source.specs() or ()]
+        recording = Recording(list(tensors), names, calls, [], None)
+        return View(source, batch, recording, failure, layer)
+    view = View(source, batch, recording, None, layer, is_opaque=is_opaque)
+    outputs = view.outputs = program.read_outputs(recording, program.Settings())
+    _, view.target_error = attempt(lambda: _aim(view, outputs, target))
+    if view.scores is not None:
+        view.chosen, view.choice_error = attempt(lambda: _choose(view))
+    return view
+
+
+def _choose(view: View) -> Call:
+    if view.layer is None:
+        return view.maps.choose(view.source.name)
+    call = paths.resolve(view.recording, view.layer)
+    view.maps.check(call, view.target)
+    return call
+
+
+def _aim(view: View, outputs: Outputs, given: Any) -> None:
+    """Read the scores of the target; without one, those of all outputs together."""
+    if given is None:
+        scores = [_default_score(outputs.select(n)) for n in range(len(outputs.values))]
+        view.scores = tf.add_n(scores)
+        is_one = len(scores) == 1
+        resolved = attempt(lambda: targets.resolve(None, outputs, None))[0] if is_one else None
+        view.target = str(resolved) if resolved else "the outputs"
+        return
+    target = targets.as_target(given)
+    arguments = target.arguments(len(view.batch))
+    target = targets.resolve(target, outputs, None)
+    target.check(outputs, arguments)
+    constants = tf.nest.map_structure(tf.constant, arguments)
+    view.scores = target.score(outputs, target.prepare(outputs, constants))[:, 0]
+    view.target = str(target)
+    view.aimed = target, arguments
+
+
+def _default_score(outputs: Outputs) -> tf.Tensor:
+    """The score of one output: its default target, or its mean where it has none."""
+
+    def score() -> tf.Tensor:
+        target = targets.resolve(None, outputs, None)
+        return target.score(outputs, target.prepare(outputs, ()))[:, 0]
+
+    value = outputs.values[0]
+    found, _ = attempt(score)
+    return tf.reduce_mean(value, list(range(1, value.shape.rank))) if found is None else found
+
+
+def describe(call: Call) -> str:
+    """A call for a sentence.
+
+    >>> from gradcam.recorder import Call
+    >>> describe(Call("conv", "Conv2D", (), None, path="backbone/conv"))
+    "'backbone/conv'"
+    """
+    return f"'{call.path}'" if call.path else "the model's own `call`"
+
+
+def image_numbers(wrong: np.ndarray) -> list[int]:
+    """The numbers of the images for which something holds."""
+    return [int(number) for number in wrong.nonzero()[0]]

@@ -1,0 +1,215 @@
+"""The walk: images -> one trace -> six groups of checks -> a diagnosis."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from gradcam import taps
+from gradcam.doctor import forward, inputs
+from gradcam.doctor.careful import attempt, finding_of, not_looked_at
+from gradcam.doctor.diagnosis import Diagnosis, Finding, LayerGradient, finding, ordered, retold
+from gradcam.doctor.echoes import without_echoes
+from gradcam.doctor.explanation import Explanation
+from gradcam.doctor.forward import Forward
+from gradcam.doctor.gradients import Gradients
+from gradcam.doctor.inputs import Inputs
+from gradcam.doctor.transformers import Transformers
+from gradcam.doctor.unbuilt import UnbuiltSource
+from gradcam.doctor.view import Check, look
+from gradcam.doctor.weights import Weights
+from gradcam.errors import ModelError
+from gradcam.taps import reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gradcam.inputs import Batch
+    from gradcam.taps import Recording, Source
+
+
+def diagnose(
+    model: Any, images: Any, layer: Any = None, target: Any = None, loss: Any = None
+) -> Diagnosis:
+    """Why is it None, why is it blank, why doesn't it learn.
+
+    Never changes the model, and never raises for what is wrong with it: what could not be looked at
+    is itself a finding.
+
+    Args:
+        model: a Keras model, broken or not, or what `gradcam.load_model` returns.
+        images: what the model takes; None for noise.
+        layer: the path of the layer that shall be explained; None for the automatic choice.
+        target: what is explained, as in `gradcam.explain`; a class, or one an image, is also the
+            label that the loss is measured against.
+        loss: a Keras loss, its name, or a function of labels and outputs; None takes the one that
+            the model was compiled with. Without a class as `target` the labels are what the model
+            does *not* say (the class after its top class, its own output plus one), because a model
+            that agrees with its labels has no gradient.
+
+    >>> import keras, numpy as np
+    >>> model = keras.Sequential([
+    ...     keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, name="conv"),
+    ...     keras.layers.Lambda(lambda x: x * np.nan, name="scale"),
+    ...     keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2),
+    ... ])
+    >>> diagnosis = diagnose(model, np.random.rand(2, 8, 8, 3).astype("float32"))
+    >>> diagnosis.findings[0].code, diagnosis.findings[0].where
+    ('non-finite-activations', 'scale')
+    """
+    source, found, error = _opened(model)
+    if source is None:
+        return Diagnosis((finding_of(error or TypeError(), "model", "the model"),))
+    prepared = inputs.prepare(source, images)
+    if prepared.batch is None:
+        unseen = not_looked_at("everything behind the images", "the model can't take them")
+        return Diagnosis(ordered([*found, *prepared.findings, unseen]), model=source.name)
+    examination = Examination(source, prepared.batch, layer, target, loss)
+    seen = examination.findings()
+    if examination.has_opaque_function:
+        # Whether the gradient of a Python function fails is only known when it runs.
+        examination = Examination(source, prepared.batch, layer, target, loss, is_opaque=True)
+        seen = examination.findings()
+    found = without_echoes([*found, *prepared.findings, *seen])
+    return Diagnosis(ordered(found), examination.gradients, source.name, examination.target)
+
+
+def _opened(model: Any) -> tuple[Source | None, list[Finding], Exception | None]:
+    """The model as a source, also where it is not built yet."""
+    source, error = attempt(lambda: taps.open_source(model))
+    if isinstance(error, ModelError) and error.code == "not-built":
+        unbuilt = UnbuiltSource(model)
+        said = retold("not-built", "model-not-built", "warning", unbuilt.name, name=unbuilt.name)
+        return unbuilt, [said], None
+    return source, [], error
+
+
+class Examination:
+    """One traced look at a model."""
+
+    def __init__(
+        self,
+        source: Source,
+        batch: Batch,
+        layer: Any,
+        target: Any,
+        loss: Any,
+        *,
+        is_opaque: bool = False,
+    ) -> None:
+        self._source, self._batch, self._is_opaque = source, batch, is_opaque
+        self.has_opaque_function = False
+        self._asked = layer, target, loss
+        self._checks: list[Check] = []
+        self._found: list[Finding] = []
+        self._facts: dict[str, Any] = {}
+        self._recording: Recording | None = None
+        self.gradients: tuple[LayerGradient, ...] = ()
+        self.target = ""
+
+    def findings(self) -> list[Finding]:
+        """Everything that is found, in the order of the groups."""
+        arrays = self._batch.arrays
+        signature = [tf.TensorSpec(array.shape, array.dtype) for array in arrays]
+        feeds = [tf.convert_to_tensor(array) for array in arrays]
+        # Not tf.function: its automatic control dependencies would run what a model does on the
+        # side, such as counting its calls.
+        function, error = attempt(lambda: tf.compat.v1.wrap_function(self._trace, signature))
+        if function is None:
+            return [*self._found, not_looked_at("the model", error or RuntimeError())]
+        values, error = attempt(lambda: function(*feeds))
+        if error is not None and not self._is_opaque and _has_python(function.graph):
+            self.has_opaque_function = True
+            return []
+        if error is not None:
+            values = self._piecewise(function, feeds, error)
+        self._facts = tf.nest.map_structure(_as_numpy, values)
+        for check in self._checks:
+            self._ask(check)
+        return self._found
+
+    def _trace(self, *tensors: tf.Tensor) -> dict[str, Any]:
+        layer, target, loss = self._asked
+        view = look(self._source, self._batch, tensors, layer, target, is_opaque=self._is_opaque)
+        self.target, self._recording = view.target, view.recording
+        self._found += forward.failure(view)
+        self._make(Inputs.name, lambda: Inputs(view))
+        self._make(Forward.name, lambda: Forward(view))
+        if view.failure is None:
+            gradients = self._make(Gradients.name, lambda: Gradients(view))
+            weights = self._make(Weights.name, lambda: Weights(view, loss))
+        else:
+            gradients = weights = None
+            groups = "the gradients and the explanation"
+            self._found.append(not_looked_at(groups, "the model does not run to its end"))
+
+        def scales() -> dict[int, float]:
+            return weights.by_layer(self._facts.get(weights.name, {})) if weights else {}
+
+        self._make(Transformers.name, lambda: Transformers(view, scales))
+        if gradients is not None:
+            gradient = gradients.at(view.chosen)
+            self._make(Explanation.name, lambda: Explanation(view, gradient))
+        return {check.name: check.tensors for check in self._checks}
+
+    def _make(self, group: str, make: Callable[[], Any]) -> Any:
+        """A group of checks, or what kept it from being made as a finding."""
+        check, error = attempt(make)
+        if check is None:
+            self._found.append(not_looked_at(group, error or RuntimeError()))
+        else:
+            self._checks.append(check)
+        return check
+
+    def _ask(self, check: Check) -> None:
+        known = self._facts.get(check.name, {})
+        found, error = attempt(lambda: list(check.findings(known)))
+        self._found += [not_looked_at(check.name, error)] if error else found or []
+        if isinstance(check, Gradients):
+            self.gradients = check.table(known)
+
+    def _piecewise(self, function: Any, feeds: list[tf.Tensor], error: Exception) -> dict[str, Any]:
+        """The facts of the groups that can be run where the model raises when it runs."""
+        operation = _failing(error, function.graph)
+        recording = self._recording
+        call = recording.maker(operation) if operation is not None and recording else None
+        where = call.path if call is not None and call.path else self._source.name
+        self._found.append(
+            finding(
+                "raises-when-run",
+                "error",
+                where,
+                where=f"'{where}'",
+                error=type(error).__name__,
+                reason=reason_of(error),
+            )
+        )
+        known: dict[str, Any] = {}
+        for check in self._checks:
+            if isinstance(check, Forward) and operation is not None:
+                check.keep_before(operation)
+            part = function.prune(function.inputs[: len(feeds)], check.tensors)
+            values, failed = attempt(functools.partial(part, *feeds))
+            if failed is None:
+                known[check.name] = values
+            else:
+                self._found.append(not_looked_at(check.name, "the model raises on the way"))
+        return known
+
+
+def _has_python(graph: tf.Graph) -> bool:
+    return any(operation.type == "EagerPyFunc" for operation in graph.get_operations())
+
+
+def _as_numpy(value: Any) -> Any:
+    return value.numpy() if isinstance(value, tf.Tensor) else value
+
+
+def _failing(error: Exception, graph: tf.Graph) -> tf.Operation | None:
+    """The operation that an error of TensorFlow's runtime names."""
+    names = re.findall(r"\{\{node ([^}]+)\}\}", str(error))
+    known = {operation.name: operation for operation in graph.get_operations()}
+    return next((known[name] for name in names if name in known), None)

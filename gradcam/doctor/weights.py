@@ -1,0 +1,233 @@
+"""The loss's gradient towards the weights: which layers will never learn, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from gradcam import blockers, findings
+from gradcam.doctor import differentiate, losses
+from gradcam.doctor.careful import attempt
+from gradcam.doctor.diagnosis import Finding, finding
+from gradcam.doctor.zeros import has_zero_kernel
+from gradcam.graph import ancestors
+from gradcam.taps import reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from gradcam.doctor.view import View
+    from gradcam.recorder import Call
+
+# Root mean squares of gradients differ by a few powers of ten between healthy layers.
+_FAR = 1e5
+
+
+class Weights:
+    """The gradient of the loss at each trainable variable."""
+
+    name = "the gradients towards the weights"
+
+    def __init__(self, view: View, loss: Any) -> None:
+        self._view = view
+        self._model: Any = getattr(view.source, "model", None)
+        self._loss = losses.given_or_compiled(self._model, loss)
+        self._error: Exception | None = None
+        self._total: tf.Tensor | None = None
+        self._variables: list[Any] = []
+        self._found: list[Any] = []
+        self.tensors: dict[str, Any] = {}
+        if self._model is None or self._loss is None or view.failure is not None:
+            return
+        self._total, self._error = attempt(lambda: losses.total(view, self._loss))
+        if self._total is None:
+            return
+        self._variables = list(self._model.trainable_variables)
+        towards = [variable.value for variable in self._variables]
+        if towards:
+            self._found, _ = view.gradients(self._total, towards)
+        self.tensors = {
+            "variables": [
+                {} if gradient is None else differentiate.measured(gradient)
+                for gradient in self._found
+            ]
+        }
+
+    def by_layer(self, facts: dict[str, Any]) -> dict[int, float]:
+        """The root mean square of the gradient of each layer that has one, by the layer's id."""
+        known = self._known(facts)
+        result: dict[int, float] = {}
+        for layer, variables in _grouped(self._model, self._variables):
+            squares = [known[id(v)]["rms"] for v in variables if known.get(id(v))]
+            if squares and max(squares) > 0:
+                result[id(layer)] = float(max(squares))
+        return result
+
+    def findings(self, facts: dict[str, Any]) -> Iterable[Finding]:
+        """None first, then zero, NaN and scale, then what is not trainable by mistake."""
+        if self._model is None or self._view.failure is not None:
+            return
+        yield from self._not_trainable()
+        if self._loss is None:
+            yield finding("weights-no-loss", "note", "loss")
+            return
+        if self._error is not None:
+            yield finding(
+                "weights-loss-fails",
+                "warning",
+                "loss",
+                loss=losses.name_of(self._loss),
+                error=type(self._error).__name__,
+                reason=reason_of(self._error),
+            )
+            return
+        known = self._known(facts)
+        yield from self._without_gradient(known)
+        if self._is_one_unit_softmax():
+            yield finding("weights-one-unit", "error", self._view.source.name)
+            return
+        yield from self._of_values(known)
+        yield from self._of_scale(facts)
+
+    def _known(self, facts: dict[str, Any]) -> dict[int, dict[str, Any]]:
+        known = facts.get("variables", [])
+        return {id(v): one for v, one in zip(self._variables, known, strict=False)}
+
+    def _not_trainable(self) -> Iterator[Finding]:
+        model, view = self._model, self._view
+        if model.variables and not model.trainable_variables:
+            if self._loss is not None:
+                yield finding("weights-none-trainable", "warning", view.source.name)
+            return
+        calls = [c for c in view.recording.calls if c.has_weights and c.path and c.is_leaf]
+        learns = [call for call in calls if call.layer.trainable_variables]
+        frozen_last = calls and calls[-1] not in learns and learns
+        if frozen_last and not calls[-1].layer.trainable and "Normalization" not in calls[-1].kind:
+            path, name = calls[-1].path, calls[-1].name
+            facts = {"path": path, "name": name, "count": len(learns)}
+            yield finding("weights-frozen-head", "warning", path, **facts)
+        for call in view.recording.calls:
+            raw = [name for name, value in vars(call.layer).items() if _is_raw(value, model)]
+            if raw:
+                names = ", ".join(f"'{name}'" for name in raw)
+                where = f"{call.path or view.source.name}: {', '.join(raw)}"
+                path = call.path or view.source.name
+                yield finding("weights-untracked", "warning", where, path=path, variables=names)
+
+    def _without_gradient(self, known: dict[int, dict[str, Any]]) -> Iterator[Finding]:
+        """The variables whose gradient is None, together where the reason is the same."""
+        if self._total is None:
+            return
+        way = ancestors([self._total])
+        reasons: dict[tuple[str, str], list[Any]] = {}
+        for layer, variables in _grouped(self._model, self._variables):
+            without = [v for v in variables if not known.get(id(v))]
+            if without:
+                reasons.setdefault(self._reason(layer, way), []).extend(without)
+        for (code, stops), without in reasons.items():
+            where = ", ".join(variable.path for variable in without)
+            yield finding(code, "error", where, variables=_names(without), blockers=stops)
+
+    def _reason(self, layer: Any, way: set[tf.Operation]) -> tuple[str, str]:
+        """The code for a layer without a gradient, and where the gradient stops."""
+        recording = self._view.recording
+        calls = [call for call in recording.calls if call.layer is layer]
+        outputs = [output for call in calls for output in _visible(call).outputs]
+        if not calls:
+            return "weights-unused", ""
+        if not any(output.op in way for output in outputs):
+            return "weights-not-in-loss", ""
+        found = blockers.blockers(outputs, self._total, recording)
+        # The stop may be inside the layer itself, before its output.
+        inside = [
+            word + blockers.place(op, recording)
+            for call in calls
+            for op in recording.inputs[0].graph.get_operations()[call.first_op : call.last_op]
+            if (word := blockers.words(op)) is not None
+        ]
+        found = found or inside or blockers.custom_gradients(outputs, self._total, recording)
+        return "weights-stopped", findings.listing(found) or "an operation without a gradient"
+
+    def _is_one_unit_softmax(self) -> bool:
+        outputs = self._view.recording.outputs
+        return any(o.ending == "softmax" and o.value.shape[-1] == 1 for o in outputs)
+
+    def _of_values(self, known: dict[int, dict[str, Any]]) -> Iterator[Finding]:
+        wrong, zero = [], []
+        for layer, variables in _grouped(self._model, self._variables):
+            facts = [(v, known[id(v)]) for v in variables if known.get(id(v))]
+            wrong += [v for v, one in facts if not one["finite"].all()]
+            without = [v for v, one in facts if one["norm"] == 0]
+            if len(without) == len(variables) and not self._starts_later(layer):
+                zero += without
+        for code, severity, variables in (
+            ("weights-nan", "error", wrong),
+            ("weights-zero", "warning", zero),
+        ):
+            if variables:
+                where = ", ".join(variable.path for variable in variables)
+                count = len(self._view.batch)
+                yield finding(code, severity, where, variables=_names(variables), count=count)
+
+    def _starts_later(self, layer: Any) -> bool:
+        """Whether a kernel that is zero at the start keeps the gradient from a layer."""
+        view = self._view
+        calls = [call for call in view.recording.calls if call.layer is layer]
+        after = {op for call in calls for op in view.users(call.outputs)}
+        return any(
+            call.outputs[0].op in after and call.layer is not layer and has_zero_kernel(call)
+            for call in view.tapped
+        )
+
+    def _of_scale(self, facts: dict[str, Any]) -> Iterator[Finding]:
+        scales = self.by_layer(facts)
+        if len(scales) < 3 or not all(np.isfinite(scale) for scale in scales.values()):
+            return
+        middle = float(np.median(list(scales.values())))
+        for layer, variables in _grouped(self._model, self._variables):
+            scale = scales.get(id(layer), middle)
+            factor = max(scale / middle, middle / scale)
+            if factor > _FAR:
+                yield finding(
+                    "weights-scale",
+                    "warning",
+                    ", ".join(v.path for v in variables),
+                    variables=_names(variables),
+                    measured=scale,
+                    middle=middle,
+                    factor=factor,
+                    direction="more" if scale > middle else "less",
+                )
+
+
+def _grouped(model: Any, variables: list[Any]) -> list[tuple[Any, list[Any]]]:
+    """The layers that own some of the variables, with those."""
+    wanted = {id(variable): variable for variable in variables}
+    groups = []
+    for layer in model._flatten_layers():
+        inner = {id(v) for sub in getattr(layer, "_layers", ()) for v in sub.trainable_variables}
+        own = [v for v in layer.trainable_variables if id(v) in wanted and id(v) not in inner]
+        own = [v for v in own if wanted.pop(id(v), None) is not None]
+        if own:
+            groups.append((layer, own))
+    return groups
+
+
+def _visible(call: Call) -> Call:
+    """The call, or the one around it whose output can be seen."""
+    while not call.outputs and call.parent is not None:
+        call = call.parent
+    return call
+
+
+def _names(variables: list[Any]) -> str:
+    return findings.listing([f"'{variable.path}'" for variable in variables], limit=6)
+
+
+def _is_raw(value: Any, model: Any) -> bool:
+    """Whether an attribute is a trainable variable of TensorFlow that no Keras variable holds."""
+    if not isinstance(value, tf.Variable) or not value.trainable:
+        return False
+    return all(value is not variable.value for variable in model.variables)

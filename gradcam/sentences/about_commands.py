@@ -1,0 +1,144 @@
+"""About the command line: what was typed, the files it names, the folder it writes to."""
+
+SENTENCES: dict[str, str] = {
+    "command-unknown": (
+        "Received the command '{name}'.{hint} Expected one of: {names}. See gradcam --help."
+    ),
+    "command-missing": "Received {received}. Expected a command: {names}. See gradcam --help.",
+    "flag-unknown": (
+        "Received '{name}', which is no option of {command}.{hint} See {command} --help; a file"
+        " whose name begins with a dash is written ./{name}."
+    ),
+    "unexpected": (
+        "Something unexpected happened: {kind}: {reason}. This is a mistake in gradcam, or in code"
+        " that it was given to run. Run the command again with --debug to see where."
+    ),
+    "system-refused": (
+        "The system refused something: {reason}. Expected files and folders that can be read and"
+        " written. Check the path, its permissions and the space that is left."
+    ),
+    # the model
+    "model-missing": (
+        "The model '{path}' does not exist, and no network of keras.applications has that name."
+        "{hint} Expected a .keras or .h5 file, a SavedModel folder, or a name such as MobileNetV2."
+    ),
+    "import-is-a-path": (
+        "Received --import {name}, which is a file. Expected the name of a module: --import"
+        " {module}, from the folder that holds {module}.py."
+    ),
+    "import-failed": (
+        "--import {name} failed: {reason}. Expected the name of a Python module that can be"
+        " imported, such as my_layers for my_layers.py in this folder."
+    ),
+    "weights-missing": (
+        "The weights of {name} are not on this computer and can't be downloaded: {reason}. Expected"
+        " a connection to storage.googleapis.com the first time. Run the command once with a"
+        " network; or save the network elsewhere with keras.applications.{name}()"
+        ".save('{name}.keras'), copy the file, and give its path to --model."
+    ),
+    "model-inputs": (
+        "The model has {count} inputs: {names}. Expected one, the image: the command has nothing"
+        " to give to the others. Use gradcam.explain in Python with all of them."
+    ),
+    "model-input-rank": (
+        "The model takes inputs of shape {shape}. Expected images: (batch, height, width,"
+        " channels). Use gradcam.explain in Python for other data."
+    ),
+    "model-channels": (
+        "The model takes images of {channels} channels (its input has the shape {shape}). Expected"
+        " 1 (grey) or 3 (RGB), which is what photographs have. Use gradcam.explain in Python."
+    ),
+    "size-unknown": (
+        "The model takes images of any size, so it is not known which one is right. Expected"
+        " --size HxW, such as --size 224x224: the size that it was trained with."
+    ),
+    "size-differs": (
+        "Received --size {size}. The model takes images of {expected} only. Leave --size out."
+    ),
+    "preprocess-unknown": (
+        "Which pixel values the model was trained with can't be seen in it.{hint} Say it with"
+        " --preprocess: raw (0 to 255), unit (0 to 1), signed (-1 to 1), the name of a"
+        " keras.applications network, or your own module:function."
+    ),
+    "preprocess-failed": (
+        "--preprocess {name} failed with {error}: {reason}. Expected a function that takes a batch"
+        " (images, height, width, channels) of float32 in 0 to 255. Correct it, or its name."
+    ),
+    "preprocess-result": (
+        "--preprocess {name} returned {dtype} of shape {shape} for images of shape {given}."
+        " Expected numbers with the same number of images. Correct the function."
+    ),
+    "output-missing": (
+        "The model has {count} outputs: {names}. Expected to be told which one is explained. Name"
+        " it with --output NAME."
+    ),
+    "output-unknown": (
+        "The model has no output '{name}'.{hint} Expected one of: {names}. Name it with --output."
+    ),
+    "labels-unreadable": (
+        "The class names can't be read from '{path}': {reason}. Expected a text file with one name"
+        " a line, in the order of the model's output, with or without an index before each."
+    ),
+    "labels-count": (
+        "'{path}' has {count} class names. The model has {classes} classes. Give one name a line"
+        " for each class, in the order of the output."
+    ),
+    "class-without-names": (
+        "Received --class {name} but no class names to look it up in. Expected the number of a"
+        " class, counted from 0, or top3. Give the names with --class-names FILE."
+    ),
+    "class-ambiguous": (
+        "Several classes are called '{name}': {indices}. Expected one. Give its number:"
+        " --class {first}."
+    ),
+    # photographs
+    "photo-missing": (
+        "'{path}' does not exist.{hint} Expected image files, folders with images, or patterns such"
+        " as 'photos/*.jpg'."
+    ),
+    "pattern-empty": (
+        "The pattern '{pattern}' matches no file. Expected at least one image. Check the folder,"
+        " and upper and lower case."
+    ),
+    "folder-empty": (
+        "The folder '{path}' holds no image. Expected files ending in one of: {endings}. What is"
+        " hidden, and what an earlier run wrote, doesn't count."
+    ),
+    "no-regular-file": (
+        "'{path}' is neither a file nor a folder. Expected an image file. Copy the image to a file"
+        " first."
+    ),
+    # the folder of results
+    "out-is-a-file": (
+        "--out {path} is a file. Expected a folder, or a name that is still free. Choose another."
+    ),
+    "out-unwritable": (
+        "Nothing can be written to '{path}': {reason}. Expected a folder with permission to write"
+        " and space left. Choose another with --out."
+    ),
+    "out-other-settings": (
+        "'{path}' holds the results of a run with other settings: {differences}. Expected the same"
+        " settings, or another folder. Choose one with --out, or give --overwrite to replace those"
+        " results."
+    ),
+    "out-foreign-manifest": (
+        "'{path}' holds a manifest.json that this version of gradcam did not write. Expected none,"
+        " or one of its own. Choose another folder with --out, or give --overwrite to replace it."
+    ),
+    "out-full": (
+        "'{path}' can't be written: {reason}. Expected space for the results. The images that are"
+        " done stay done: make room, then run the same command with --resume."
+    ),
+    # warnings
+    "warn-scaling-doubt": (
+        "{layer} {doubt}, as if it expected pixels from 0 to 1, but it is given 0 to 255"
+        " (--preprocess raw). If the model was trained on images from 0 to 1, give --preprocess unit."
+    ),
+    "warn-labels-count": (
+        "'{path}' has {count} names, but the model has {classes} classes: the file is not used."
+    ),
+    "warn-no-class-names": (
+        "The names of the ImageNet classes can't be downloaded: classes are shown by number. Give"
+        " them with --class-names FILE."
+    ),
+}

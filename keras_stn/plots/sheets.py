@@ -1,0 +1,100 @@
+"""Pictures side by side on one sheet, each with its label."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_stn import checks
+from keras_stn.plots import drawing
+from keras_stn.plots.drawing import TEXT_HEIGHT, Picture
+from keras_stn.plots.pictures import Range, as_images, coloured, few_enough, shown
+
+GAP = 10
+_BEST_RATIO = 1.6
+
+
+def sheet(
+    images: Any,
+    labels: Sequence[Any] | None = None,
+    *,
+    columns: int | None = None,
+    value_range: Range | None = None,
+) -> Picture:
+    """A batch of images on one sheet, small ones enlarged.
+
+    Args:
+        images: `(batch, height, width, channels)`, at most 64.
+        labels: what stands below each; None numbers them.
+        columns: how many stand side by side; None chooses.
+        value_range: as for `pictures`.
+
+    Example:
+
+    >>> from keras_stn import plots
+    >>> plots.sheet(np.ones((6, 28, 28, 1)), labels="abcdef").shape
+    (274, 376, 3)
+    """
+    array = as_images(images, "images")
+    few_enough(len(array))
+    size = panel_size(len(array))
+    panels = [drawing.resized(p, *fitted(p, size)) for p in coloured(shown(array), value_range)]
+    return arranged(panels, numbered(labels, len(panels)), columns)
+
+
+def panel_size(count: int) -> int:
+    """How many pixels long an image is drawn where so many share a sheet."""
+    return 160 if count <= 4 else 120 if count <= 16 else 80
+
+
+def fitted(image: np.ndarray, size: int) -> tuple[int, int]:
+    """The height and width of an image when its longer side is brought near `size`.
+
+    It grows by whole factors, so that its pixels stay squares of one size.
+    """
+    height, width = image.shape[:2]
+    longest = max(height, width)
+    factor: float = size // longest if longest <= size else size / longest
+    return max(round(height * factor), 1), max(round(width * factor), 1)
+
+
+def numbered(labels: Sequence[Any] | None, count: int) -> list[str]:
+    """One label an image: those given, or numbers."""
+    if labels is None:
+        return [f"image {number}" for number in range(count)]
+    listed = [str(label) for label in np.asarray(labels).tolist()] if len(labels) else []
+    if len(listed) != count:
+        raise ValueError(
+            f"One label is needed for each image. Received {len(listed)} labels for {count} images. "
+            "Leave labels out to number the images."
+        )
+    return listed
+
+
+def arranged(panels: Sequence[Picture], labels: Sequence[str], columns: int | None) -> Picture:
+    """Panels of any size in rows, the label below each."""
+    height = max(panel.shape[0] for panel in panels) + TEXT_HEIGHT
+    width = max(panel.shape[1] for panel in panels)
+    count = _columns(columns, len(panels), height + GAP, width + GAP)
+    rows = math.ceil(len(panels) / count)
+    page = drawing.blank(GAP + rows * (height + GAP), GAP + count * (width + GAP))
+    for place, (panel, label) in enumerate(zip(panels, labels, strict=True)):
+        top = GAP + place // count * (height + GAP)
+        left = GAP + place % count * (width + GAP)
+        page[top : top + panel.shape[0], left : left + panel.shape[1]] = panel
+        below = top + height - TEXT_HEIGHT
+        page[below : below + TEXT_HEIGHT, left : left + width] = drawing.text(label, width)
+    return page
+
+
+def _columns(columns: int | None, count: int, height: int, width: int) -> int:
+    if columns is None:
+        return min(
+            range(1, count + 1),
+            key=lambda n: abs(math.log(n * width / (math.ceil(count / n) * height) / _BEST_RATIO)),
+        )
+    number = checks.output_size(columns, "columns")[0]
+    return min(number, count)
