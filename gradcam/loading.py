@@ -40,7 +40,7 @@ def load_model(
     Raises:
         ModelError: says what was found at the path, and what to do. Nothing is ever written there.
 
-    >>> import pathlib, tempfile
+    >>> import keras, pathlib, tempfile
     >>> model = keras.Sequential([
     ...     keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, name="conv"),
     ...     keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2),
