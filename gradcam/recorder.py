@@ -256,7 +256,7 @@ class Recorder:
             inputs=tuple(
                 leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, tf.Tensor)
             ),
-            training=_training(operation, args, kwargs),
+            training=kwargs.get("training"),
             data_format=getattr(operation, "data_format", None),
             has_weights=bool(_own_weights(operation)),
             first_op=self._size(),
@@ -320,15 +320,6 @@ def _own_weights(operation: Any) -> list[Any]:
 def is_transformer(operation: Any) -> bool:
     """Whether a layer warps images in a way that can be followed back: it has the interface."""
     return all(hasattr(operation, name) for name in TRANSFORMER_INTERFACE)
-
-
-def _training(operation: Any, args: Any, kwargs: Any) -> Any:
-    """The argument `training` of a call, wherever it stands."""
-    if "training" in kwargs or len(args) < 2:
-        return kwargs.get("training")
-    names = list(inspect.signature(type(operation).call).parameters)[1:]
-    place = names.index("training") if "training" in names else len(args)
-    return args[place] if place < len(args) else None
 
 
 def _nothing() -> None:

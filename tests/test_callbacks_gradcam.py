@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 import keras_stn
+from gradcam import findings
 from gradcam.callbacks import GradientWatch
 from tests import doctor_models
 
@@ -160,6 +161,11 @@ def test_two_replicas_are_watched():
     with pytest.warns(UserWarning, match="is zero"):
         fit(made, watch)
     assert "first" in watch.said["watch-zero"]
+
+
+def test_the_codes_are_those_of_the_sentences():
+    codes = {"watch-none", "watch-zero", "watch-not-finite", "watch-every"}
+    assert codes <= set(findings.SENTENCES)
 
 
 @pytest.mark.parametrize("every", [0, 2.5, True])
