@@ -128,7 +128,7 @@ def _options(command: Any, name: str, given: Sequence[str]) -> argparse.Namespac
     parser = Parser(
         prog=f"gradcam {name}",
         description=command.__doc__,
-        usage=command.USAGE,
+        usage=getattr(command, "USAGE", None),
         epilog=getattr(command, "EXAMPLES", None),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -13,6 +13,7 @@ import pytest
 from keras import layers
 
 import gradcam as package
+import keras_stn
 from tests.cli_models import (
     NAMES,
     command,
@@ -340,6 +341,36 @@ def test_layers_of_ones_own_come_with_import(tmp_path, monkeypatch):
     assert done.status == 0, done.err
     assert len(done.out.splitlines()) == 1  # what the layer prints is not for machines
     assert "called" in done.err
+
+
+def test_behind_a_spatial_transformer_the_rest_stays_without_colour(tmp_path):
+    inputs = keras.Input((16, 16, 3))
+    warp = keras_stn.SpatialTransformer("attention", output_size=8)
+    x = layers.Conv2D(4, 3, activation="relu")(warp(layers.Rescaling(1 / 255)(inputs)))
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    # It looks at the middle half of the image.
+    bias = next(w for w in warp.trainable_weights if tuple(w.shape) == (3,))
+    bias.assign(np.array([-5.0, 0.0, 0.0], np.float32))
+    model.save(tmp_path / "m.keras")
+    done = explain(
+        tmp_path / "out",
+        "--alpha",
+        "1",
+        model=tmp_path / "m.keras",
+        photos=("in/cat.jpg",),
+        report=True,
+    )
+    assert done.status == 0, done.err
+    assert "The layer looks through a spatial transformer and saw" in done.words
+    (entry,) = manifest(tmp_path / "out")["images"][0]["maps"]
+    assert 0.15 < entry["seen"] < 0.45
+    heat = cv2.imread(str(tmp_path / "out" / entry["files"]["report"]), cv2.IMREAD_UNCHANGED)
+    height, width = heat.shape[:2]
+    assert heat[0, 0, 3] == heat[-1, -1, 3] == 0
+    assert heat[height // 2, width // 2, 3] == 255
+    overlay = cv2.imread(str(tmp_path / "out" / entry["files"]["overlay"]))
+    photo = cv2.imread("in/cat.jpg").repeat(8, 0).repeat(8, 1)
+    assert np.abs(overlay[:20, :20].astype(int) - photo[:20, :20]).mean() < 10
 
 
 def test_failed_images_have_their_reason_and_the_others_are_done(tmp_path):

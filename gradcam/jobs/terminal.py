@@ -6,6 +6,7 @@ Rich is imported with the first thing that needs it: errors are plain and come a
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,7 @@ def console() -> Console:
     from rich.console import Console  # noqa: PLC0415
 
     found = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    if not found.is_terminal and found.width == 80:
+    if not found.is_terminal and "COLUMNS" not in os.environ:
         found.width = PLAIN_WIDTH
     return found
 

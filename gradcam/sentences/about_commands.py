@@ -138,7 +138,11 @@ SENTENCES: dict[str, str] = {
         "'{path}' can't be written: {reason}. Expected space for the results. The images that are"
         " done stay done: make room, then run the same command with --resume."
     ),
-    # warnings
+    # warnings and notes
+    "note-frame": (
+        "The layer looks through a spatial transformer and saw {share} of the photographs. The"
+        " heatmaps are carried back to where it looked; the rest stays without colour."
+    ),
     "warn-scaling-doubt": (
         "{layer} {doubt}, as if it expected pixels from 0 to 1, but it is given 0 to 255"
         " (--preprocess raw). If the model was trained on images from 0 to 1, give --preprocess unit."
