@@ -1,4 +1,4 @@
-"""Two SpatialTransformers in parallel add two digits: each finds one of them.
+"""Two SpatialTransformers in parallel add two digits: each looks at one of them.
 
 After the paper's "MNIST addition" (Jaderberg et al. 2015, appendix A), where each digit has its own channel.
 Here both lie somewhere in one wide, cluttered image, and all that is told of them is their sum: not where
@@ -123,7 +123,7 @@ def make_plain_model():
     for filters in (16, 32, 48):
         x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
         x = layers.MaxPooling2D()(x)
-    x = layers.Dense(52, activation="relu")(layers.Flatten()(x))
+    x = layers.Dense(58, activation="relu")(layers.Flatten()(x))
     digits = [layers.Dense(10, activation="softmax")(x) for _ in PLACES]
     return keras.Model(images, AddDigits()(digits))
 
@@ -183,12 +183,14 @@ def main(arguments=None):
     parser.add_argument("--epochs", type=int, default=8)
     options = parser.parse_args(arguments)
 
-    keras.utils.set_random_seed(0)
     images, digits, _ = make_pairs(options.images)
     test_images, test_digits, test_places = make_pairs(max(100, options.images // 8), seed=1)
-    right = {}
-    models = {"two transformers": make_model(), "plain network": make_plain_model()}
-    for name, model in models.items():
+    right, models, start = {}, {}, {}
+    for name, make in (("two transformers", make_model), ("plain network", make_plain_model)):
+        keras.utils.set_random_seed(0)
+        model = models[name] = make()
+        if make is make_model:
+            start = distances(model, test_images, test_places)
         print(f"{name}: {model.count_params():,} parameters")
         seconds = train(model, images, digits, options.epochs)
         right[name] = accuracy(model, test_images, test_digits)
@@ -198,9 +200,11 @@ def main(arguments=None):
 
     model = models["two transformers"]
     for name, (left, other) in distances(model, test_images, test_places).items():
+        own, foreign = (left, other) if name == "left" else (other, left)
+        before = start[name][0 if name == "left" else 1]
         print(
-            f"The middle of the frame of the {name} transformer is {left:.1f} pixels from the left digit, "
-            f"{other:.1f} from the right one."
+            f"The middle of the {name} transformer's frame is {own:.1f} pixels from the {name} digit "
+            f"({before:.1f} before the training), {foreign:.1f} from the other."
         )
     picture = draw(model, test_images[:4], test_digits[:4])
     path = plots.save(options.out / "addition.png", picture)
