@@ -63,7 +63,7 @@ def build():
     """Every model, by name, with its inputs."""
     import tensorflow as tf
     import tf_keras
-    from tf_keras import layers
+    from tf_keras import backend, layers
 
     tf.random.set_seed(0)
     from tf_keras.src.applications import densenet, efficientnet, resnet
@@ -220,6 +220,26 @@ def build():
         y = call("Mean", [y], {1: np.array([1, 2], "int32")}, Tidx=integers, keep_dims=true)
         return functional(images, layers.Dense(2)(layers.Flatten()(y)))
 
+    def with_code():
+        # As in a notebook: what they call are global names, not parts of a closure.
+        names = {"K": backend, "tf": tf}
+        halve = eval("lambda x: K.mean(x, axis=3, keepdims=True) / 2", names)
+        depth = eval("lambda x, by: tf.nn.space_to_depth(x, by)", names)
+        images = tf_keras.Input((8, 8, 3))
+        x = layers.Conv2D(4, 3)(images)
+        x = layers.Lambda(halve, name="halve")(x)
+        x = layers.Lambda(depth, name="depth", arguments={"by": 2})(x)
+        return functional(images, layers.Flatten()(x))
+
+    class Halved(layers.Layer):
+        def call(self, inputs):
+            return inputs / 2.0
+
+    def custom():
+        return tf_keras.Sequential(
+            [layers.Conv2D(2, 3, input_shape=(8, 8, 3)), Halved(name="half")]
+        )
+
     def half():
         tf_keras.mixed_precision.set_global_policy("mixed_float16")
         images = tf_keras.Input((8, 8, 3))
@@ -257,6 +277,8 @@ def build():
         "preprocessing": preprocessing(),
         "functions": functions(),
         "nodes": nodes(),
+        "lambda": with_code(),
+        "custom": custom(),
         "half": half(),
         "unbuilt_sequential": old_initializers(),
         "mobilenet": tf_keras.applications.MobileNet(
