@@ -19,6 +19,7 @@ from tests.gradcam_models import cnn, images, nested
 OLD_MODELS = [
     *("teachable_machine", "frozen_backbone", "shared", "unet", "two_outputs", "recurrent"),
     *("attention", "video", "preprocessing", "functions", "nodes", "half", "unbuilt_sequential"),
+    *("several_outputs_twice", "patches", "distributed"),
     *("mobilenet", "mobilenetv2", "mobilenetv3", "efficientnet", "resnetv2", "densenet"),
 ]
 

@@ -1,8 +1,10 @@
 """Old spellings, written into files by hand where no Keras of today can write them."""
 
+import io
 import json
 import re
 import shutil
+import zipfile
 
 import h5py
 import keras
@@ -184,6 +186,45 @@ def test_weights_under_other_names_and_in_parts(old_files, tmp_path):
             del holder.attrs[attribute]
             for number, part in enumerate(values):
                 holder.attrs[f"{attribute}{number}"] = [str(value) for value in part]
+    assert_same_predictions(gradcam.load_model(path), old_files, "frozen_backbone")
+
+
+def as_keras_2_12(group, entries):
+    """Rename what a model stores: each number was given out twice where a layer has weights."""
+    layers = group["layers"]
+    group.move("layers", "_layer_checkpoint_dependencies")
+    places, numbers = {}, {}
+    for entry in entries:
+        kind = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])", "_", entry["class_name"])
+        kind = kind.lower()
+        old, new = numbers.get(kind, (0, 0))
+        has_weights = bool(len(layers[f"{kind}_{old}" if old else kind].get("vars", ()))) or (
+            "layers" in layers[f"{kind}_{old}" if old else kind]
+        )
+        places[f"{kind}_{old}" if old else kind] = f"{kind}_{new}" if new else kind
+        numbers[kind] = (old + 1, new + 1 + has_weights)
+        if "layers" in entry["config"] and isinstance(entry["config"]["layers"], list):
+            inner = layers[f"{kind}_{old}" if old else kind]
+            as_keras_2_12(inner, entry["config"]["layers"])
+    for old, new in reversed(places.items()):
+        if old != new:
+            layers.move(old, new)
+
+
+def test_the_places_of_keras_2_12(old_files, tmp_path):
+    path = tmp_path / "frozen_backbone.keras"
+    config = model_files.read_config(old_files / path.name)
+    with zipfile.ZipFile(old_files / path.name) as archive, zipfile.ZipFile(path, "w") as copy:
+        weights = io.BytesIO(archive.read("model.weights.h5"))
+        with h5py.File(weights, "r+") as file:
+            as_keras_2_12(file, config["config"]["layers"])
+            names = []
+            file.visit(names.append)
+        assert "_layer_checkpoint_dependencies/functional/_layer_checkpoint_dependencies" in names
+        copy.writestr("model.weights.h5", weights.getvalue())
+        copy.writestr("config.json", json.dumps(config))
+        copy.writestr("metadata.json", json.dumps({"keras_version": "2.12.0"}))
+    assert any(name.endswith("batch_normalization_2") for name in names)
     assert_same_predictions(gradcam.load_model(path), old_files, "frozen_backbone")
 
 
