@@ -94,9 +94,10 @@ class Explainer:
             top_k: explain so many of the top classes of each image.
         """
         question = self._question(images, target, top_k)
-        size = self._settings.batch_size or IMAGES_PER_RUN
+        size = self._fixed_rows() or self._settings.batch_size or IMAGES_PER_RUN
+        key = question.key()  # once: it is a new one each time for what can't be compared
         parts = [
-            self._answer(question.rows(slice(first, first + size)), first)
+            self._answer(question.rows(slice(first, first + size)), key, first)
             for first in range(0, len(question.batch), size)
         ]
         return _joined(parts, self._settings)
@@ -111,7 +112,7 @@ class Explainer:
             The paths of the layers.
         """
         question = self._question(images, target, top_k)
-        program = self._program(question)
+        program = self._program(question, question.key())
         program.target.check(program.outputs, question.arguments)
         return [scene.call.path for scene in program.scenes]
 
@@ -123,9 +124,9 @@ class Explainer:
         arguments = asked.arguments(len(batch)) if asked else ()
         return Question(batch, asked, arguments, top_k)
 
-    def _answer(self, question: Question, first: int) -> dict[str, Any]:
+    def _answer(self, question: Question, key: Any, first: int) -> dict[str, Any]:
         """Explain as many images as go through the model at once; `first` is their first number."""
-        program = self._program(question)
+        program = self._program(question, key)
         program.target.check(program.outputs, question.arguments)
         results = tf.nest.map_structure(lambda tensor: tensor.numpy(), program(question))
         verdicts.check_finite(program, question, results, first)
@@ -141,10 +142,10 @@ class Explainer:
             + verdicts.blank_maps(program, results, labels, first),
         }
 
-    def _program(self, question: Question) -> Program:
+    def _program(self, question: Question, kind: Any) -> Program:
         """The traced program for this kind of question, traced now if there is none."""
         size = len(question.batch) if self._fixes_batch else self._fixed_rows()
-        key = (question.key(), size)
+        key = (kind, size)
         with self._lock:
             program = self._programs.get(key)
             if program is None:

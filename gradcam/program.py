@@ -20,8 +20,6 @@ from gradcam.methods import METHODS
 from gradcam.scoring import Outputs, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
 
     from gradcam.inputs import Batch
@@ -144,9 +142,11 @@ class Program:
         maps = FeatureMaps(recording, self.outputs.outputs, [scores])
         sign = -1.0 if settings.counterfactual else 1.0
         candidates = maps.candidates()
-        scenes = []
+        scenes: list[Scene] = []
         for layer in settings.layers:
             call = self._call(recording, maps, layer)
+            if any(call is scene.call for scene in scenes):
+                raise GradCamError("layer-twice", path=call.path)
             data_format = maps.data_format(call)
             rank = len(positions(call.outputs[0].shape, data_format))
             scenes.append(
@@ -264,9 +264,7 @@ class Program:
 
 def read_outputs(recording: Recording, settings: Settings) -> Outputs:
     """The outputs of a recording as targets read them."""
-    values: Sequence[tf.Tensor] = [
-        tf.cast(output.explained_tensor(settings.score), tf.float32) for output in recording.outputs
-    ]
-    return Outputs(
-        recording.outputs, values, recording.structure, settings.score, settings.class_names
+    empty = Outputs(
+        recording.outputs, (), (), recording.structure, settings.score, settings.class_names
     )
+    return empty.fetched(empty.fetches())

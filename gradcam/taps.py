@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import keras
 import tensorflow as tf
@@ -24,7 +24,7 @@ from gradcam.graph import ancestors
 from gradcam.recorder import Call, Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 # What the user's own code may raise while it is traced.
@@ -58,6 +58,7 @@ class Recording:
         calls: every call of a layer or operation, in order; the first is the model itself.
         outputs: the outputs, with their logits.
         structure: the outputs as the model nests them.
+        makers: the innermost call that made each operation, where the calls were not watched.
     """
 
     inputs: list[tf.Tensor]
@@ -65,6 +66,7 @@ class Recording:
     calls: list[Call]
     outputs: list[logits.Output]
     structure: Any
+    makers: Mapping[tf.Operation, Call] | None = None
 
     def leads_to_output(self, call: Call) -> bool:
         """Whether the model's outputs depend on the call."""
@@ -75,7 +77,9 @@ class Recording:
         return ancestors(output.value for output in self.outputs)
 
     @functools.cached_property
-    def _makers(self) -> dict[tf.Operation, Call]:
+    def _makers(self) -> Mapping[tf.Operation, Call]:
+        if self.makers is not None:
+            return self.makers
         operations = self.inputs[0].graph.get_operations()
         makers = {}
         for call in self.calls:  # a call comes after the one that made it, and overrules it
@@ -113,6 +117,14 @@ class Source(Protocol):
         `calls` is a list to be filled with the recording's calls: it holds those that were made
         before an exception, too.
         """
+
+
+@runtime_checkable
+class HasSource(Protocol):
+    """A model that knows how it is explained, such as a SavedModel."""
+
+    def as_source(self) -> Source:
+        """Itself as a source."""
 
 
 class KerasSource:
@@ -193,6 +205,8 @@ class KerasSource:
 
 def open_source(model: Any) -> Source:
     """The source for whatever a person calls their model."""
+    if isinstance(model, HasSource):
+        return model.as_source()
     return KerasSource(model)
 
 

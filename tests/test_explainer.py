@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 import gradcam
+from gradcam.explainer import PROGRAMS_KEPT
 from gradcam.methods import METHODS
 from gradcam.resizing import resize
 from tests.gradcam_models import Subclassed, cnn, images, nested
@@ -420,3 +421,99 @@ def test_targets_that_are_new_functions_every_time_do_not_pile_up(monkeypatch):
     for number in range(4):
         explain(images(1), lambda scores, number=number: scores[:, number % 4])
     assert len(explain._programs) == 2
+
+
+INDEX = 0
+
+
+def from_globals(scores):
+    return scores[:, INDEX]
+
+
+def with_default(scores, index=(0,)):
+    return scores[:, index[0]]
+
+
+@pytest.mark.parametrize(
+    "how", ["closure", "list", "array", "global", "default", "inner", "object"]
+)
+def test_a_target_function_with_new_values_is_traced_anew(how, monkeypatch):
+    """The same function object, other values: what was traced for the old ones is stale."""
+    index, box, array = 0, [0], np.array([0])
+
+    def closure(scores):
+        return scores[:, index]
+
+    class Chosen:
+        index = 0
+
+        def __eq__(self, other):
+            return True
+
+        __hash__ = None
+
+        def __call__(self, scores):
+            return scores[:, self.index]
+
+    chosen = Chosen()
+    target = {
+        "closure": closure,
+        "list": lambda scores: scores[:, box[0]],
+        "array": lambda scores: scores[:, array[0]],
+        "global": from_globals,
+        "default": with_default,
+        "inner": lambda scores: tf.identity(closure(scores)),
+        "object": chosen,
+    }[how]
+    explain = gradcam.Explainer(cnn(), relu=False)
+    x = images(2)
+    for number in (0, 3, 1):
+        index = box[0] = array[0] = chosen.index = number
+        monkeypatch.setitem(globals(), "INDEX", number)
+        monkeypatch.setattr(with_default, "__defaults__", ((number,),))
+        np.testing.assert_array_equal(explain(x, target).maps, explain(x, number).maps)
+
+
+def test_a_target_function_whose_values_stay_is_traced_once():
+    weights, variable, traced = np.arange(4.0, dtype="float32"), tf.Variable(1.0), []
+
+    def target(scores):
+        traced.append(1)
+        return variable * tf.reduce_sum(scores * weights, 1)
+
+    explain = gradcam.Explainer(cnn(), relu=False)
+    first = explain(images(5), target)
+    count = len(traced)
+    traced.clear()  # as it was: the list is one of the values
+    again = explain(images(3), target)
+    assert count == 1
+    assert not traced
+    np.testing.assert_allclose(again.maps, first.maps[:3], atol=1e-7)
+    variable.assign(2.0)  # read when the graph runs
+    np.testing.assert_allclose(explain(images(5), target).maps, 2 * first.maps, rtol=1e-5)
+    assert not traced
+    weights[0] = 5.0
+    assert np.abs(explain(images(5), target).maps - 2 * first.maps).max() > 1e-3
+
+
+def test_programs_for_objects_that_cannot_be_compared_do_not_pile_up():
+    class Target:
+        def __call__(self, scores):
+            return scores[:, 0]
+
+    explain, target = gradcam.Explainer(cnn()), Target()
+    for _ in range(3):
+        explain(images(5), target)
+    assert len(explain._programs) <= PROGRAMS_KEPT
+    split = gradcam.Explainer(cnn(), batch_size=1)
+    split(images(3), target)
+    assert len(split._programs) == 1  # one for all parts of a batch
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_size": 1}, {"batch_size": 3}])
+def test_a_model_of_a_fixed_batch_is_not_split(options):
+    inputs = keras.Input(batch_shape=(40, 8, 8, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3, name="conv")(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    found = gradcam.explain(model, images(40, 8), 0, relu=False, **options)
+    assert found.maps.shape == (40, 6, 6)

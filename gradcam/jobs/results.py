@@ -214,7 +214,7 @@ def _files(photo: Photo, found: Map, label: str, plan: Plan, written: list[Path]
     names = {kind: files.name(photo.stem, parts, _ENDINGS[kind]) for kind in contents}
     if request.report:
         shape = images.for_display(photo.shown, HEAT_SIDE).shape
-        heat = images.colour(images.resize(found.heatmap, *shape[:2]), request.colormap)
+        heat = images.colour(images.stretch(found.heatmap, *shape[:2]), request.colormap)
         contents["report"] = images.encode_jpeg(heat, 85)
         names["report"] = f"{REPORT_FILES}/{files.name(photo.stem, parts, '.heat.jpg')}"
     for kind, data in contents.items():
@@ -228,7 +228,7 @@ _ENDINGS = {"overlay": ".overlay.jpg", "heatmap": ".heatmap.png", "map": ".map.n
 def _overlay(photo: Photo, found: Map, plan: Plan) -> np.ndarray:
     """The heatmap over the photograph as people see it, in its own proportions."""
     height, width = photo.shown.shape[:2]
-    heatmap = images.resize(found.heatmap, height, width)[np.newaxis]
+    heatmap = images.stretch(found.heatmap, height, width)[np.newaxis]
     shown = photo.shown[np.newaxis]
     mixed: np.ndarray = images.overlay(shown, heatmap, plan.request.alpha, plan.request.colormap)
     return mixed[0]

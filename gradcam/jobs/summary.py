@@ -76,7 +76,7 @@ def _add(table: Table, image: Text, entry: dict[str, Any], warnings: dict[str, i
             image if first else "",
             top if first else "",
             score,
-            Text("\n".join(layers)),
+            Text(", ".join(layers)),
             Text(" ".join(marks), style="yellow"),
         )
 

@@ -10,6 +10,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from gradcam import findings
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -22,8 +24,9 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 def say(text: str) -> None:
-    """Print a line for people."""
-    print(text, file=sys.stderr)
+    """Print a line for people; what a file name could do to a terminal is taken out of it."""
+    lines = [findings.printable(line) for line in text.split("\n")]
+    print("\n".join(lines), file=sys.stderr)
 
 
 def say_error(text: str) -> None:
