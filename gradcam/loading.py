@@ -58,6 +58,6 @@ def load_model(
         return saved_models.open_saved_model(place, safe_mode=safe_mode, signature=signature)
     if signature is not None:
         raise ModelError("signature-of-a-file", path=str(path), signature=signature)
-    from gradcam import keras_files  # noqa: PLC0415 - TensorFlow, only once it is a model
+    from gradcam.keras_files import rebuilding  # noqa: PLC0415 - TensorFlow, once it is a model
 
-    return keras_files.load(place, kind, dict(custom_objects or {}), safe_mode)
+    return rebuilding.load(place, kind, dict(custom_objects or {}), safe_mode)

@@ -12,7 +12,7 @@ SENTENCES: dict[str, str] = {
     ),
     "legacy-model": (
         "The model is a {kind} of the tf_keras package (Keras 2). Expected a model of Keras 3. Save"
-        " it to a file and load that with keras.models.load_model."
+        " it to a file and load that with gradcam.load_model."
     ),
     "not-a-model": (
         "Received {received} as the model. Expected a keras.Model (Functional, Sequential or"
