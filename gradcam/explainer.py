@@ -99,13 +99,30 @@ class Explainer:
         asked = None if target is None else targets.as_target(target).named(names)
         arguments = asked.arguments(len(batch)) if asked else ()
         question = Question(batch, asked, arguments, top_k)
+        return self._explained(question)
+
+    def _explained(self, question: Question) -> Explanation:
+        try:
+            return _joined(self._parts(question), self._settings)
+        except ModelError as error:
+            if error.code != "cannot-run" or self._source.specs() is not None:
+                raise
+            # A subclassed model doesn't say what it takes: integers as they are, or floats.
+            floats = question.in_floats()
+            wrong = inputs.misfit(self._source, question.batch) if floats is None else None
+            if wrong is not None:
+                raise wrong from error
+            if floats is None:
+                raise
+        return self._explained(floats)
+
+    def _parts(self, question: Question) -> list[dict[str, Any]]:
         size = self._fixed_rows() or self._settings.batch_size or IMAGES_PER_RUN
         key = question.key()  # once: it is a new one each time for what can't be compared
-        parts = [
+        return [
             self._answer(question.rows(slice(first, first + size)), key, first)
-            for first in range(0, len(batch), size)
+            for first in range(0, len(question.batch), size)
         ]
-        return _joined(parts, self._settings)
 
     def _answer(self, question: Question, key: Any, first: int) -> dict[str, Any]:
         """Explain as many images as go through the model at once; `first` is their first number."""
