@@ -35,6 +35,11 @@ SENTENCES: dict[str, str] = {
         "The call of {where} returned None. Expected a tensor. Look for a branch of `call` without"
         " `return`."
     ),
+    "returns-none-among": (
+        "The model '{name}' returned None in its outputs, at {outputs}. Expected a tensor in every"
+        " place. Let its `call` leave out what it does not compute, or wrap it in a model that"
+        " returns the scores alone."
+    ),
     "returns-no-tensor": (
         "The model '{name}' returned {received}. Expected tensors with the batch as first axis."
         " Let its `call` return the scores."
