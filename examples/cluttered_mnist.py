@@ -23,7 +23,7 @@ import keras_stn
 from examples.mnist_data import DataError
 
 CLASSES = 10
-EPOCHS = 14
+EPOCHS = 13
 BATCH = 64
 PARTS = ("train", "valid", "test")
 
@@ -69,8 +69,9 @@ def transformer_network(shape):
     x = keras_stn.SpatialTransformer("attention", output_size=24)(inputs)
     for filters, kernel in ((20, 5), (40, 3), (48, 3)):
         x = layers.Conv2D(filters, kernel, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization(momentum=0.9)(x)
-        x = layers.MaxPooling2D()(layers.ReLU()(x))
+        # Normalised behind the pooling, where it costs a quarter.
+        x = layers.BatchNormalization(momentum=0.9)(layers.MaxPooling2D()(x))
+        x = layers.ReLU()(x)
     x = layers.Dropout(0.2)(layers.Flatten()(x))
     x = layers.Dropout(0.2)(layers.Dense(64, activation="relu")(x))
     return keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(x))
