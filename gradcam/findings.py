@@ -11,12 +11,6 @@ import re
 from typing import TYPE_CHECKING
 
 from gradcam.sentences import (
-<<<<<<< HEAD
-    about_images,
-    about_layers,
-    about_models,
-    about_saved_models,
-=======
     about_commands,
     about_diagnosis,
     about_files,
@@ -24,7 +18,7 @@ from gradcam.sentences import (
     about_layers,
     about_models,
     about_reports,
->>>>>>> 5f455b89ce99c9ba5bdd6d3452e27cda56603ae4
+    about_saved_models,
     about_targets,
     warnings,
 )
@@ -34,11 +28,8 @@ if TYPE_CHECKING:
 
 SENTENCES: dict[str, str] = (
     about_models.SENTENCES
-<<<<<<< HEAD
-    | about_saved_models.SENTENCES
-=======
     | about_files.SENTENCES
->>>>>>> 5f455b89ce99c9ba5bdd6d3452e27cda56603ae4
+    | about_saved_models.SENTENCES
     | about_layers.SENTENCES
     | about_images.SENTENCES
     | about_targets.SENTENCES
