@@ -1,4 +1,4 @@
-"""Two SpatialTransformers in parallel add two digits: each finds one of them.
+"""Two SpatialTransformers in parallel add two digits: each looks at one of them.
 
 After the paper's "MNIST addition" (Jaderberg et al. 2015, appendix A), where each digit has its own channel.
 Here both lie somewhere in one wide, cluttered image, and all that is told of them is their sum: not where
@@ -20,7 +20,7 @@ from examples.digits import draw_clutter, draw_digit
 from keras_stn import plots
 
 HEIGHT, WIDTH, TILE = 40, 80, 30
-WINDOW = 20
+WINDOW = 16  # so few pixels that it pays to zoom in on a digit
 SUMS = 19
 PLACES = {"left": -0.5, "right": 0.5}
 
@@ -93,12 +93,11 @@ def make_reader():
 def make_localization(middle):
     """Where to look: at the start, at a square half of the image around `middle`.
 
-    A quarter of the pixels is enough to find a digit. Without a start of its own for each transformer, chance
-    decides which digit it takes, and sometimes both take the same.
+    Without a start of its own for each transformer, chance decides which digit it takes, and sometimes both
+    take the same.
     """
     images = keras.Input((HEIGHT, WIDTH, 1))
-    half = keras.layers.AveragePooling2D(2)(images)
-    theta = keras_stn.localization_network(half.shape[1:], "affine")(half)
+    theta = keras_stn.localization_network(images.shape[1:], "affine", step_size=0.2)(images)
     start = np.array([[-0.5, 0, middle, 0, 0, 0]], "float32")
     return keras.Model(images, theta + start)
 
@@ -184,12 +183,14 @@ def main(arguments=None):
     parser.add_argument("--epochs", type=int, default=8)
     options = parser.parse_args(arguments)
 
-    keras.utils.set_random_seed(0)
     images, digits, _ = make_pairs(options.images)
     test_images, test_digits, test_places = make_pairs(max(100, options.images // 8), seed=1)
-    right = {}
-    models = {"two transformers": make_model(), "plain network": make_plain_model()}
-    for name, model in models.items():
+    right, models, start = {}, {}, {}
+    for name, make in (("two transformers", make_model), ("plain network", make_plain_model)):
+        keras.utils.set_random_seed(0)
+        model = models[name] = make()
+        if make is make_model:
+            start = distances(model, test_images, test_places)
         print(f"{name}: {model.count_params():,} parameters")
         seconds = train(model, images, digits, options.epochs)
         right[name] = accuracy(model, test_images, test_digits)
@@ -199,9 +200,11 @@ def main(arguments=None):
 
     model = models["two transformers"]
     for name, (left, other) in distances(model, test_images, test_places).items():
+        own, foreign = (left, other) if name == "left" else (other, left)
+        before = start[name][0 if name == "left" else 1]
         print(
-            f"The middle of the frame of the {name} transformer is {left:.1f} pixels from the left digit, "
-            f"{other:.1f} from the right one."
+            f"The middle of the {name} transformer's frame is {own:.1f} pixels from the {name} digit "
+            f"({before:.1f} before the training), {foreign:.1f} from the other."
         )
     picture = draw(model, test_images[:4], test_digits[:4])
     path = plots.save(options.out / "addition.png", picture)

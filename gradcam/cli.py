@@ -25,6 +25,8 @@ COMMANDS = (
     "explain",
     "layers",
     "methods",
+    "doctor",
+    "demo",
 )
 """The modules of `gradcam.commands`, in the order in which help lists them."""
 

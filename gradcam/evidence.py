@@ -13,7 +13,7 @@ from gradcam.findings import listing
 from gradcam.graph import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from gradcam.frames import Frame
     from gradcam.recorder import Call
@@ -44,6 +44,7 @@ class Scene:
         sign: -1 for a counterfactual, else 1.
         candidates: layers that could be tapped instead, for errors.
         sequence: a layer behind it that works on tokens, where the layer was chosen by itself.
+        hidden: what could not be chosen behind it, in words, where the layer was chosen by itself.
     """
 
     recording: Recording
@@ -57,6 +58,7 @@ class Scene:
     sign: float
     candidates: list[str]
     sequence: str | None = None
+    hidden: Sequence[str] = ()
 
     @property
     def tapped(self) -> tf.Tensor:

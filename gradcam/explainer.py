@@ -93,14 +93,7 @@ class Explainer:
             target: see `gradcam.targets`; None for each image's own top class.
             top_k: explain so many of the top classes of each image.
         """
-        question = self._question(images, target, top_k)
-        size = self._fixed_rows() or self._settings.batch_size or IMAGES_PER_RUN
-        key = question.key()  # once: it is a new one each time for what can't be compared
-        parts = [
-            self._answer(question.rows(slice(first, first + size)), key, first)
-            for first in range(0, len(question.batch), size)
-        ]
-        return _joined(parts, self._settings)
+        return self._explained(self._question(images, target, top_k))
 
     def prepare(self, images: Any, target: Any = None, top_k: int | None = None) -> list[str]:
         """Trace for such images and such a target, without running the model on them.
@@ -123,6 +116,29 @@ class Explainer:
         asked = None if target is None else targets.as_target(target).named(names)
         arguments = asked.arguments(len(batch)) if asked else ()
         return Question(batch, asked, arguments, top_k)
+
+    def _explained(self, question: Question) -> Explanation:
+        try:
+            return _joined(self._parts(question), self._settings)
+        except ModelError as error:
+            if error.code != "cannot-run" or self._source.specs() is not None:
+                raise
+            # A subclassed model doesn't say what it takes: integers as they are, or floats.
+            floats = question.in_floats()
+            wrong = inputs.misfit(self._source, question.batch) if floats is None else None
+            if wrong is not None:
+                raise wrong from error
+            if floats is None:
+                raise
+        return self._explained(floats)
+
+    def _parts(self, question: Question) -> list[dict[str, Any]]:
+        size = self._fixed_rows() or self._settings.batch_size or IMAGES_PER_RUN
+        key = question.key()  # once: it is a new one each time for what can't be compared
+        return [
+            self._answer(question.rows(slice(first, first + size)), key, first)
+            for first in range(0, len(question.batch), size)
+        ]
 
     def _answer(self, question: Question, key: Any, first: int) -> dict[str, Any]:
         """Explain as many images as go through the model at once; `first` is their first number."""

@@ -19,6 +19,7 @@ from gradcam.sentences import (
     about_layers,
     about_models,
     about_reports,
+    about_saved_models,
     about_targets,
     warnings,
 )
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 SENTENCES: dict[str, str] = (
     about_models.SENTENCES
     | about_files.SENTENCES
+    | about_saved_models.SENTENCES
     | about_layers.SENTENCES
     | about_images.SENTENCES
     | about_targets.SENTENCES

@@ -7,7 +7,7 @@ that are trained further are seen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -63,6 +63,11 @@ class Question:
         """The same question about some of the images."""
         arguments = tf.nest.map_structure(lambda values: values[rows], self.arguments)
         return Question(self.batch.rows(rows), self.target, arguments, self.top_k)
+
+    def in_floats(self) -> Question | None:
+        """The same question about floats; None where the images are floats already."""
+        batch = self.batch.in_floats()
+        return replace(self, batch=batch) if batch is not None else None
 
     def key(self) -> tuple[Any, ...]:
         """Questions with the same key are answered by one program."""
@@ -162,13 +167,15 @@ class Program:
                     sign=sign,
                     candidates=candidates,
                     sequence=maps.sequence_after(call) if layer is None else None,
+                    hidden=maps.hidden_after(call) if layer is None else (),
                 )
             )
         return scenes
 
     def _call(self, recording: Recording, maps: FeatureMaps, layer: Any) -> Call:
         if layer is None:
-            return maps.choose(self.source.name)
+            inputs = dict(zip(recording.input_names, recording.inputs, strict=True))
+            return maps.choose(self.source.name, inputs.get(self.settings.input or ""))
         call = paths.resolve(recording, layer)
         maps.check(call, str(self.target))
         return call
@@ -237,6 +244,9 @@ class Program:
             warnings.append(findings.message("warn-class-independent", method=settings.method))
         for scene in self.scenes:
             path, frame = scene.call.path, scene.frame
+            if scene.hidden:
+                hidden = findings.listing(scene.hidden, limit=6)
+                warnings.append(findings.message("warn-hidden-layers", path=path, hidden=hidden))
             if scene.sequence:
                 warnings.append(
                     findings.message("warn-token-layers", path=path, sequence=scene.sequence)

@@ -1,6 +1,7 @@
 """The callbacks, in `fit` as people run it; what they write is read back from the files."""
 
 import re
+import threading
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ from gradcam.sentences import about_callbacks
 from keras_stn import plots
 from keras_stn.callbacks import TransformerMonitor, health
 from keras_stn.callbacks.views import look
+from keras_stn.recording import recording
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.random((6, 16, 16, 1)).astype("float32")
@@ -222,6 +224,22 @@ def test_a_bent_grid_is_drawn_whole(tmp_path):
     view = look(model, IMAGES[:2])[0]["stn"]
     expected = plots.meshes(view.images, view.grids, view.outputs)
     assert np.array_equal(picture(events(tmp_path)["stn/frames", 1]), expected)
+
+
+def test_calls_are_recorded_for_one_thread_and_one_block_only():
+    layer = stn("translation")
+    layer(IMAGES)
+    with recording() as outer:
+        layer(IMAGES[:1])
+        with recording() as inner:
+            layer(IMAGES[:2])
+        thread = threading.Thread(target=layer, args=(IMAGES,))
+        thread.start()
+        thread.join()
+        layer(IMAGES[:3])
+    layer(IMAGES)
+    assert [len(call.images) for call in outer] == [1, 3]
+    assert [len(call.images) for call in inner] == [2]
 
 
 def test_the_model_is_left_as_it_was(tmp_path):

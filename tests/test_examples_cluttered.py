@@ -85,11 +85,11 @@ def test_the_best_epoch_on_the_validation_part_is_kept():
 
 def test_jitter_moves_as_far_as_it_says():
     images = RANDOM.random((5, 40, 40, 1)).astype("float32")
-    still = cluttered_mnist.jitter(images, np.random.default_rng(0), 0, 0, 0)
+    still = cluttered_mnist.jitter(images, np.random.default_rng(0), 0, 0, 0, 0)
     np.testing.assert_allclose(still, images, atol=1e-5)
     dot = np.zeros((300, 41, 41, 1), np.float32)
     dot[:, 20, 20] = 1
-    moved = cluttered_mnist.jitter(dot, np.random.default_rng(0), degrees=0, scale=0, shift=0.1)
+    moved = cluttered_mnist.jitter(dot, np.random.default_rng(0), 0, 0, shift=0.1, bend=0)
     places = np.arange(41) - 20
     x = (moved[..., 0] * places).sum((1, 2)) / moved.sum((1, 2, 3))
     # A tenth of half the width: 2 of 20 pixels.

@@ -517,3 +517,103 @@ def test_a_model_of_a_fixed_batch_is_not_split(options):
     model = keras.Model(inputs, layers.Dense(2)(x))
     found = gradcam.explain(model, images(40, 8), 0, relu=False, **options)
     assert found.maps.shape == (40, 6, 6)
+
+
+class Image(keras.Model):
+    """Takes a dict of an image and of numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = layers.Conv2D(4, 3, activation="relu", name="conv")
+        self.head = layers.Dense(3)
+
+    def call(self, inputs):
+        pooled = tf.reduce_mean(self.conv(inputs["image"]), [1, 2])
+        return self.head(tf.concat([pooled, inputs["extra"]], 1))
+
+
+def test_one_image_in_a_dict_of_a_subclassed_model():
+    model, x = Image(), {"image": images(2), "extra": np.ones((2, 2), "float32")}
+    model(x)
+    expected = gradcam.explain(model, x, 1)
+    one = gradcam.explain(model, {name: array[0] for name, array in x.items()}, 1)
+    np.testing.assert_allclose(one.maps, expected.maps[:1], atol=1e-6)
+
+
+class Words(keras.Model):
+    """Looks ids up in a table, which floats can't be."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = tf.constant(np.random.default_rng(0).normal(size=(20, 4)), tf.float32)
+        self.conv = layers.Conv1D(3, 3, activation="relu", name="conv")
+        self.head = layers.Dense(2)
+
+    def call(self, ids):
+        return self.head(tf.reduce_max(self.conv(tf.gather(self.table, ids)), 1))
+
+
+def test_ids_of_a_subclassed_model_stay_integers():
+    model, ids = Words(), np.arange(24).reshape(2, 12) % 20
+    model(ids)
+    assert gradcam.explain(model, ids, 0, relu=False).maps.shape == (2, 10)
+    assert gradcam.explain(model, ids[0], 0, relu=False).maps.shape == (1, 10)
+    (conv,) = [info for info in gradcam.layers(model) if info.path == "conv"]
+    assert conv.chosen
+
+
+def test_integer_signals_of_a_subclassed_model_become_floats():
+    class Signal(Words):
+        def call(self, x):
+            return self.head(tf.reduce_max(self.conv(x), 1))
+
+    model, x = Signal(), np.arange(48).reshape(2, 12, 2)
+    model(x.astype("float32"))
+    found = gradcam.explain(model, x, 0, relu=False)
+    np.testing.assert_array_equal(
+        found.maps, gradcam.explain(model, x.astype("float32"), 0, relu=False).maps
+    )
+
+
+def keyed():
+    """A functional model whose dict has other keys than its inputs have names, one in another."""
+    left, right = keras.Input((16, 16, 3), name="a"), keras.Input((2,), name="b")
+    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="conv")(left))
+    x = layers.Concatenate()([pooled, right])
+    return left, right, layers.Dense(2)(x)
+
+
+@pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict", "ignore:The structure of")
+@pytest.mark.parametrize("deep", [False, True])
+def test_inputs_by_the_keys_of_the_model_by_the_names_of_its_inputs_and_with_others(deep):
+    left, right, outputs = keyed()
+    nest = {"zoo": {"image": left}, "age": right} if deep else {"image": left, "age": right}
+    model = keras.Model(nest, outputs)
+    image, age = images(2), np.ones((2, 2), "float32")
+    by_key = {"zoo": {"image": image}, "age": age} if deep else {"image": image, "age": age}
+    expected = gradcam.explain(model, by_key, 1, relu=False)
+    np.testing.assert_allclose(expected.outputs, model(by_key), rtol=1e-5)
+    for given in ({"a": image, "b": age}, by_key | {"more": np.zeros(2)}):
+        np.testing.assert_array_equal(
+            gradcam.explain(model, given, 1, relu=False).maps, expected.maps
+        )
+    with pytest.raises(gradcam.ImageError, match="takes age, zoo/image" if deep else "takes age"):
+        gradcam.explain(model, {"image": image}, 1)
+
+
+def test_pictures_of_other_libraries_are_taken():
+    class Picture:
+        """As PIL's: no length, but an array."""
+
+        def __init__(self, array):
+            self.array = array
+
+        def __array__(self, dtype=None, copy=None):
+            return np.asarray(self.array, dtype)
+
+    model, x = cnn(), np.random.default_rng(0).integers(0, 255, (2, 16, 16, 3)).astype(np.uint8)
+    expected = gradcam.explain(model, x, 1, relu=False)
+    found = gradcam.explain(model, Picture(x[0]), 1, relu=False)
+    np.testing.assert_allclose(found.maps, expected.maps[:1], rtol=1e-4)
+    found = gradcam.explain(model, [Picture(x[0]), Picture(x[1])], 1, relu=False)
+    np.testing.assert_array_equal(found.maps, expected.maps)

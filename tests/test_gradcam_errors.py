@@ -183,11 +183,70 @@ def a_model_that_returns_a_number():
     gradcam.explain(model, images())
 
 
-@case("cannot-run", gradcam.ModelError, "raised ValueError", "expected axis -1")
+@case("returns-none-among", gradcam.ModelError, "at 1", "a tensor in every place")
+def a_model_that_returns_none_beside_its_scores():
+    class Loss(Subclassed):
+        def call(self, inputs, training=None):
+            return super().call(inputs), None
+
+    model = Loss()
+    model(images())
+    gradcam.explain(model, images())
+
+
+@case("cannot-run", gradcam.ModelError, "raised ValueError", "too many for me")
 def a_model_that_cannot_run():
+    class Picky(Subclassed):
+        def call(self, inputs, training=None):
+            if inputs.shape[1] == 16 and self.tired:
+                raise ValueError("too many for me")
+            return super().call(inputs)
+
+    model = Picky()
+    model.tired = False
+    model(images())
+    model.tired = True
+    gradcam.explain(model, images())
+
+
+@case("images-shape", gradcam.ImageError, "(3, 16, 16, 5) don't fit", "Check the number of")
+def wrong_channels_for_a_subclassed_model():
     model = Subclassed()
     model(images())
     gradcam.explain(model, images(channels=5))
+
+
+@case("inputs-names", gradcam.ImageError, "Received the inputs 3 arrays", "a list of 2")
+def three_inputs_for_a_subclassed_model_of_two():
+    class Pair(keras.Model):
+        def call(self, inputs):
+            return inputs[0] + inputs[1]
+
+    model = Pair()
+    model([images(2), images(2)])
+    gradcam.explain(model, [images(2)] * 3)
+
+
+@case("images-kind", gradcam.ImageError, "a tuple of 2 arrays", "(images, labels)", "batch[0]")
+def images_with_labels():
+    gradcam.explain(cnn(), (images(), np.array([0, 1, 2])))
+
+
+@case("images-kind", gradcam.ImageError, "a tuple of 2 arrays", "batch[0]")
+def images_with_labels_for_a_subclassed_model():
+    model = Subclassed()
+    model(images())
+    gradcam.explain(model, (images(), np.eye(3)))
+
+
+@case("images-kind", gradcam.ImageError, "Dataset as images", "next(iter(data))")
+def a_data_set_of_batches():
+    gradcam.explain(cnn(), tf.data.Dataset.from_tensor_slices(images()).batch(2))
+
+
+@case("images-kind", gradcam.ImageError, "a generator as images", "next(iter(data))")
+def a_generator_of_images():
+    gradcam.explain(cnn(), (image for image in images()))
 
 
 @case("numpy-in-call", gradcam.BlockedGradientError, "Layer 'between' calls NumPy", "keras.ops")

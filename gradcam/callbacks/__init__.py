@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradcam.callbacks.explain_callback import ExplainCallback
+    from gradcam.callbacks.gradient_watch import GradientWatch
 
 __all__ = [
     "ExplainCallback",
+    "GradientWatch",
 ]
 
 _HOMES = {
     "ExplainCallback": "explain_callback",
+    "GradientWatch": "gradient_watch",
 }
 
 

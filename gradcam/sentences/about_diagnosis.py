@@ -229,9 +229,9 @@ _WEIGHTS: dict[str, tuple[str, str]] = {
     ),
     "weights-scale": (
         (
-            "The gradient of {variables} has a root mean square of {measured:.2g}, {factor:.0e} times"
-            " {direction} than the middle layer's {middle:.2g}. With one learning rate, one of the two"
-            " doesn't learn."
+            "The gradient of {variables} has a mean magnitude of {measured:.2g}, {factor:.0e} times"
+            " {direction} than the nearer of its neighbours, {near:.2g}. With one learning rate, one"
+            " of the two doesn't learn."
         ),
         "Normalise between the layers (BatchNormalization, a residual connection), or use Adam.",
     ),
@@ -420,7 +420,42 @@ _GENERAL: dict[str, tuple[str, str]] = {
     ),
 }
 
-_ALL = _INPUT | _FORWARD | _GRADIENT | _WEIGHTS | _TRANSFORMER | _EXPLANATION | _GENERAL
+_WATCH: dict[str, tuple[str, str]] = {
+    "watch-none": (
+        (
+            "GradientWatch, batch {batch}: the gradient of {layers} is None. It will never learn:"
+            " it is not used, or an operation without a gradient stands between it and the loss."
+            " gradcam.diagnose(model, images) says which."
+        ),
+        "",
+    ),
+    "watch-zero": (
+        (
+            "GradientWatch, batch {batch}: the gradient of {layers} is zero in several batches in"
+            " a row. It does not learn any more: look for a dead ReLU, a saturated activation, or a"
+            " spatial transformer that has left the image."
+            " gradcam.diagnose(model, images) says which."
+        ),
+        "",
+    ),
+    "watch-not-finite": (
+        (
+            "GradientWatch, batch {batch}: the gradient of {layers} is NaN or infinite, and so are"
+            " its weights after the next step. Stop, lower the learning rate or clip the gradients"
+            " (clipnorm=1.0), and look for a division by zero, a logarithm or a root of zero."
+        ),
+        "",
+    ),
+    "watch-every": (
+        (
+            "Received every={received}. Expected a whole number of batches, at least {least}. Use"
+            " GradientWatch() for every 100."
+        ),
+        "",
+    ),
+}
+
+_ALL = _INPUT | _FORWARD | _GRADIENT | _WEIGHTS | _TRANSFORMER | _EXPLANATION | _WATCH | _GENERAL
 
 SENTENCES: dict[str, str] = {code: said for code, (said, _) in _ALL.items()}
 FIXES: dict[str, str] = {code: fix for code, (_, fix) in _ALL.items()}
