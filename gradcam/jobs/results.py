@@ -56,6 +56,7 @@ class Map:
     warnings: list[str]
     raw: np.ndarray
     heatmap: np.ndarray
+    coverage: np.ndarray | None  # of the heatmap, where a spatial transformer chose what is seen
 
 
 def read_photo(path: str, stem: str, plan: Plan) -> Photo:
@@ -90,6 +91,7 @@ def maps_of(explanation: Explanation, row: int) -> Iterator[Map]:
             warnings=_warnings(explanation.warnings, row, blank, number),
             raw=explanation.maps[place],
             heatmap=explanation.heatmaps[place],
+            coverage=None if explanation.coverage is None else explanation.coverage[row],
         )
 
 
@@ -214,9 +216,9 @@ def _files(photo: Photo, found: Map, label: str, plan: Plan, written: list[Path]
     names = {kind: files.name(photo.stem, parts, _ENDINGS[kind]) for kind in contents}
     if request.report:
         shape = images.for_display(photo.shown, HEAT_SIDE).shape
-        heat = images.colour(images.stretch(found.heatmap, *shape[:2]), request.colormap)
-        contents["report"] = images.encode_jpeg(heat, 85)
-        names["report"] = f"{REPORT_FILES}/{files.name(photo.stem, parts, '.heat.jpg')}"
+        contents["report"] = _heat(found, shape[0], shape[1], request.colormap)
+        ending = ".heat.jpg" if found.coverage is None else ".heat.png"
+        names["report"] = f"{REPORT_FILES}/{files.name(photo.stem, parts, ending)}"
     for kind, data in contents.items():
         _write(plan, names[kind], data, written)
     return names
@@ -225,12 +227,25 @@ def _files(photo: Photo, found: Map, label: str, plan: Plan, written: list[Path]
 _ENDINGS = {"overlay": ".overlay.jpg", "heatmap": ".heatmap.png", "map": ".map.npy"}
 
 
+def _heat(found: Map, height: int, width: int, colormap: str) -> bytes:
+    """The heatmap to be laid over the photograph; nothing where a transformer did not look."""
+    heat = images.colour(images.stretch(found.heatmap, height, width), colormap)
+    if found.coverage is None:
+        return images.encode_jpeg(heat, 85)
+    opacity = np.rint(255 * images.resize(found.coverage, height, width)).astype(np.uint8)
+    return images.encode(np.dstack([heat, opacity]))
+
+
 def _overlay(photo: Photo, found: Map, plan: Plan) -> np.ndarray:
     """The heatmap over the photograph as people see it, in its own proportions."""
     height, width = photo.shown.shape[:2]
     heatmap = images.stretch(found.heatmap, height, width)[np.newaxis]
     shown = photo.shown[np.newaxis]
-    mixed: np.ndarray = images.overlay(shown, heatmap, plan.request.alpha, plan.request.colormap)
+    coverage = None
+    if found.coverage is not None:
+        coverage = images.resize(found.coverage, height, width)[np.newaxis]
+    request = plan.request
+    mixed: np.ndarray = images.overlay(shown, heatmap, request.alpha, request.colormap, coverage)
     return mixed[0]
 
 
