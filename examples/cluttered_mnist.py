@@ -23,7 +23,7 @@ import keras_stn
 from examples.mnist_data import DataError
 
 CLASSES = 10
-EPOCHS = 14
+EPOCHS = 13
 BATCH = 64
 PARTS = ("train", "valid", "test")
 
@@ -66,11 +66,12 @@ def transformer_network(shape):
     """At most 120k parameters, the localisation network's 65k included."""
     layers = keras.layers
     inputs = keras.Input(shape)
-    x = keras_stn.SpatialTransformer("attention", output_size=28)(inputs)
+    x = keras_stn.SpatialTransformer("attention", output_size=24)(inputs)
     for filters, kernel in ((20, 5), (40, 3), (48, 3)):
         x = layers.Conv2D(filters, kernel, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization(momentum=0.9)(x)
-        x = layers.MaxPooling2D()(layers.ReLU()(x))
+        # Normalised behind the pooling, where it costs a quarter.
+        x = layers.BatchNormalization(momentum=0.9)(layers.MaxPooling2D()(x))
+        x = layers.ReLU()(x)
     x = layers.Dropout(0.2)(layers.Flatten()(x))
     x = layers.Dropout(0.2)(layers.Dense(64, activation="relu")(x))
     return keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(x))
@@ -86,14 +87,18 @@ def plain_network(shape):
     return keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(x))
 
 
-def jitter(images, random, degrees=10, scale=0.1, shift=0.1):
-    """Turns, scales and moves each image a little: more to learn from than there is."""
+def jitter(images, random, degrees=10, scale=0.1, shift=0.1, bend=0.05):
+    """Turns, scales, moves and bends each image a little: more to learn from than there is."""
     count, size = images.shape[:2]
+    spline = keras_stn.transforms.ThinPlateSpline(4, 4)
     angle = np.deg2rad(random.uniform(-degrees, degrees, count))
-    scales = 1 + random.uniform(-scale, scale, count)
-    shifts = random.uniform(-shift, shift, (2, count))
-    theta = np.stack([scales, angle, *shifts], axis=1).astype(np.float32)
-    grid = keras_stn.GridGenerator("similarity", output_size=size)(theta)
+    cos, sin = np.array([np.cos(angle), np.sin(angle)]) * random.uniform(
+        1 - scale, 1 + scale, count
+    )
+    turns = np.stack([cos, sin, -sin, cos], axis=1).reshape(count, 2, 2)
+    points = spline.identity.reshape(-1, 2) @ turns + random.uniform(-shift, shift, (count, 1, 2))
+    theta = (points + random.normal(0, bend, points.shape)).reshape(count, -1).astype(np.float32)
+    grid = keras_stn.GridGenerator(spline, output_size=size)(theta)
     return np.asarray(keras_stn.GridSampler()([images, grid]))
 
 

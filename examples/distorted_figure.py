@@ -3,17 +3,21 @@
 import cv2
 import numpy as np
 
-SHOWN = 8
-"""Digits beside each other."""
+from keras_stn import plots
 
+SHOWN = 4
+"""Digits of each distortion."""
+
+SHOWN_FIRST = "ST-CNN affine"
+WIDTH = 1040
 INK = (40, 40, 40)
 GREY = (165, 165, 165)
 BLUE = (40, 110, 190)
-FRAME = (90, 200, 255)
-FONT = cv2.FONT_HERSHEY_SIMPLEX
-TILE = 88
+WHITE = (255, 255, 255)
 MARGIN = 12
-CAPTION = 26
+LINE = 20
+LEFT = 180
+RIGHT = 110
 
 
 def sample_path(folder, model, distortion):
@@ -21,93 +25,77 @@ def sample_path(folder, model, distortion):
     return folder / "samples" / f"{distortion}.{model.replace(' ', '-')}.png"
 
 
-def draw_samples(folder, cell, model, images):
-    """Writes a picture: digits with the frame that the transformer chose, below them what it hands on."""
+def draw_samples(path, layer, images):
+    """Writes a picture: digits with the frame that the transformer chose, beside them what it hands on."""
     images = images[:SHOWN]
-    layer = model.layers[1]
     theta = layer.theta(images)
-    grids, seen = np.asarray(layer.grid(theta)), np.asarray(layer.warp(images, theta))
-    above = [_framed(_tile(image), grid) for image, grid in zip(images, grids, strict=True)]
-    below = [_tile(image) for image in seen]
-    rows = [np.concatenate([_padded(tile) for tile in row], axis=1) for row in (above, below)]
-    path = sample_path(folder, cell["model"], cell["distortion"])
-    path.parent.mkdir(exist_ok=True)
-    _write(path, np.concatenate(rows))
+    outlined = plots.meshes if layer.transform.name == "tps" else plots.frames
+    picture = outlined(images, layer.grid(theta), layer.warp(images, theta), columns=SHOWN)
+    plots.save(path, picture)
 
 
 def draw_figure(folder, content):
     """Writes the figure and gives its path."""
-    parts = []
-    cells = content["cells"]
-    shown = "ST-CNN affine"
-    for distortion in dict.fromkeys(cell["distortion"] for cell in cells):
-        path = sample_path(folder, shown, distortion)
-        if path.exists():
-            picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-            title = f"{distortion}: images with the frame of {shown}, and what it hands on"
-            parts += [_title(title, picture.shape[1]), picture]
-    parts += _bars(cells, content["settings"]["name"])
+    columns = {cell["distortion"]: [] for cell in content["cells"]}
+    for cell in content["cells"]:
+        columns[cell["distortion"]].append(cell)
+    parts = [part for cells in columns.values() for part in _samples(folder, cells)]
+    parts.append(
+        _title(f"Errors in %: {content['settings']['name']} schedule (bars), paper (lines)")
+    )
+    longest = max(max(cell["error"], cell["paper"]) for cell in content["cells"])
+    parts += [_bars(cells, longest) for cells in columns.values()]
     width = max(part.shape[1] for part in parts) + 2 * MARGIN
     figure = np.concatenate([_widened(part, width) for part in parts])
-    path = folder / "figure.png"
-    _write(path, figure)
-    return path
+    return plots.save(folder / "figure.png", figure)
 
 
-def _bars(cells, schedule):
-    """One block a distortion: a bar for each network, the paper's as a line on it."""
-    width = SHOWN * (TILE + 4)
-    longest = max(max(cell["error"], cell["paper"]) for cell in cells)
-    room, left = width - 270, 160
-    parts = [_title(f"Errors in %: {schedule} schedule (bars), the paper (lines)", width)]
-    for distortion in dict.fromkeys(cell["distortion"] for cell in cells):
-        rows = [cell for cell in cells if cell["distortion"] == distortion]
-        block = np.full((len(rows) * 20 + 10, width, 3), 255, np.uint8)
-        for number, cell in enumerate(rows):
-            y = number * 20
-            _text(block, f"{distortion:4}{cell['model']}", (0, y + 14))
-            end = left + round(cell["error"] / longest * room)
-            colour = BLUE if cell["model"].startswith("ST") else GREY
-            cv2.rectangle(block, (left, y + 2), (end, y + 16), colour, -1)
-            paper = left + round(cell["paper"] / longest * room)
-            cv2.line(block, (paper, y), (paper, y + 18), INK, 2)
-            _text(block, f"{cell['error']:.2f} ({cell['paper']})", (max(end, paper) + 8, y + 14))
-        parts.append(block)
-    return parts
+def _samples(folder, cells):
+    """A title and the digits of one distortion, where some network has a transformer."""
+    pictures = {
+        cell["model"]: path
+        for cell in cells
+        if (path := sample_path(folder, cell["model"], cell["distortion"])).exists()
+    }
+    if not pictures:
+        return []
+    shown = SHOWN_FIRST if SHOWN_FIRST in pictures else next(iter(pictures))
+    title = f"{cells[0]['distortion']}: what {shown} reads, and what it hands on"
+    return [_title(title), _read(pictures[shown])]
 
 
-def _tile(image):
-    grey = np.round(np.clip(image[..., 0], 0, 1) * 255).astype(np.uint8)
-    grown = cv2.resize(grey, (TILE, TILE), interpolation=cv2.INTER_NEAREST)
-    return cv2.cvtColor(grown, cv2.COLOR_GRAY2RGB)
+def _bars(cells, longest):
+    """A bar for each network, the paper's as a line on it."""
+    block = np.full((len(cells) * LINE + 10, WIDTH, 3), 255, np.uint8)
+    room = WIDTH - LEFT - RIGHT
+    for number, cell in enumerate(cells):
+        y = number * LINE
+        _text(block, f"{cell['distortion']}: {cell['model']}", (0, y + 14))
+        end, paper = (LEFT + round(cell[key] / longest * room) for key in ("error", "paper"))
+        colour = BLUE if cell["model"].startswith("ST") else GREY
+        cv2.rectangle(block, (LEFT, y + 2), (end, y + 16), colour, -1)
+        cv2.line(block, (paper, y), (paper, y + 18), INK, 2)
+        _text(block, f"{cell['error']:.2f} ({cell['paper']})", (max(end, paper) + 8, y + 14))
+    return block
 
 
-def _framed(tile, grid):
-    """The outline of a sampling grid, `(h, w, 2)` in [-1, 1], on an enlarged image."""
-    edge = np.concatenate([grid[0], grid[1:, -1], grid[-1, -2::-1], grid[-2:0:-1, 0]])
-    corners = np.round((np.clip(edge, -9, 9) + 1) / 2 * (TILE - 1)).astype(np.int32)
-    return cv2.polylines(tile, [corners], True, FRAME, 1, cv2.LINE_AA)
-
-
-def _padded(tile):
-    return cv2.copyMakeBorder(tile, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+def _read(path):
+    picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    height, width = picture.shape[:2]
+    size = (WIDTH, round(height * WIDTH / width))
+    return picture if width <= WIDTH else cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def _widened(part, width):
     right = width - MARGIN - part.shape[1]
-    return cv2.copyMakeBorder(part, 2, 2, MARGIN, right, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+    return cv2.copyMakeBorder(part, 2, 2, MARGIN, right, cv2.BORDER_CONSTANT, value=WHITE)
 
 
-def _title(words, width):
-    strip = np.full((CAPTION, width, 3), 255, np.uint8)
-    _text(strip, words, (0, CAPTION - 8))
+def _title(words):
+    strip = np.full((30, WIDTH, 3), 255, np.uint8)
+    _text(strip, words, (0, 20))
     return strip
 
 
 def _text(picture, words, corner):
-    cv2.putText(picture, words, corner, FONT, 0.42, INK, 1, cv2.LINE_AA)
-
-
-def _write(path, picture):
-    encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
-    path.write_bytes(encoded.tobytes())
+    cv2.putText(picture, words, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.45, INK, 1, cv2.LINE_AA)

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from examples.distorted_figure import draw_figure, draw_samples
+from examples.distorted_figure import draw_figure, draw_samples, sample_path
 from examples.distorted_models import FAMILIES, make_model
 from examples.distortions import DISTORTIONS, distort, size_of
 from examples.mnist_data import DRAWN, KERAS, DataError, read_digits
@@ -230,7 +230,8 @@ def run(schedule, digits, results, seed):
                 lambda steps, task=task: progress.advance(task, steps),
             )
             if FAMILIES[model_name]:
-                draw_samples(results.path.parent, cell, model, test)
+                picture = sample_path(results.path.parent, model_name, distortion)
+                draw_samples(picture, model.layers[1], test)
             results.add(**cell)
             progress.remove_task(task)
             progress.print(f"{label}: {cell['error']:.2f} % after {cell['seconds']:.0f} s")

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from gradcam.sentences import (
+    about_callbacks,
     about_commands,
     about_diagnosis,
     about_files,
@@ -35,6 +36,7 @@ SENTENCES: dict[str, str] = (
     | about_targets.SENTENCES
     | about_commands.SENTENCES
     | about_reports.SENTENCES
+    | about_callbacks.SENTENCES
     | warnings.SENTENCES
     | about_diagnosis.SENTENCES
 )

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_stn import checks, transforms
+from keras_stn import checks, recording, transforms
 from keras_stn.coordinates import Tensor, base_grid
 from keras_stn.family import Transform
 from keras_stn.grids import (
@@ -104,7 +104,10 @@ class SpatialTransformer(Sampling):
 
     def call(self, images: Tensor) -> Tensor:
         """Images to images of `output_size`."""
-        return self.warp(images, self.theta(images))
+        theta = self.theta(images)
+        outputs = self.warp(images, theta)
+        recording.note(self, images, theta, outputs)
+        return outputs
 
     def theta(self, images: Tensor) -> Tensor:
         """What the localisation network makes of the images: `(batch, num_params)`."""

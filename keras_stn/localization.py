@@ -36,6 +36,8 @@ def localization_network(
 ) -> keras.Model:
     """A small convolutional network that regresses theta and starts at the identity.
 
+    It looks at the images at half their size, large ones at about 48 pixels, small ones as they are.
+
     Args:
         input_shape: (height, width, channels), or (channels, height, width) with "channels_first". Height
             and width may be None; then images are resized to a fixed size first.

@@ -63,7 +63,7 @@ def build():
     """Every model, by name, with its inputs."""
     import tensorflow as tf
     import tf_keras
-    from tf_keras import layers
+    from tf_keras import backend, layers
 
     tf.random.set_seed(0)
     from tf_keras.src.applications import densenet, efficientnet, resnet
@@ -220,6 +220,49 @@ def build():
         y = call("Mean", [y], {1: np.array([1, 2], "int32")}, Tidx=integers, keep_dims=true)
         return functional(images, layers.Dense(2)(layers.Flatten()(y)))
 
+    def several_outputs_twice():
+        images = tf_keras.Input((8, 8, 3))
+        x = layers.Conv2D(3, 3, padding="same", activation="relu")(images)
+        inner = functional(images, [x, layers.GlobalAveragePooling2D()(x)], name="multi")
+        images = tf_keras.Input((8, 8, 3))
+        (a, b), (c, d) = inner(images), inner(layers.Rescaling(0.5)(images))
+        return functional(images, [layers.Concatenate()([a, c]), layers.Add()([b, d])])
+
+    def patches():
+        images = tf_keras.Input((8, 8, 3))
+        x = tf.reshape(layers.Conv2D(8, 4, strides=4)(images), (-1, 4, 8))
+        x = x + layers.Embedding(4, 8)(tf.range(start=0, limit=4, delta=1))
+        x = layers.MultiHeadAttention(2, 4, dropout=0.1)(x, x)
+        return functional(images, layers.Dense(2)(layers.Flatten()(x)))
+
+    def distributed():
+        inner = tf_keras.Sequential([layers.Conv2D(2, 3, input_shape=(8, 8, 3)), layers.Flatten()])
+        frames = tf_keras.Input((4, 8, 8, 3))
+        x = layers.RNN([layers.LSTMCell(3), layers.GRUCell(2)])(
+            layers.TimeDistributed(inner)(frames)
+        )
+        return functional(frames, tf_keras.Sequential([layers.Dense(2, input_shape=(2,))])(x))
+
+    def with_code():
+        # As in a notebook: what they call are global names, not parts of a closure.
+        names = {"K": backend, "tf": tf}
+        halve = eval("lambda x: K.mean(x, axis=3, keepdims=True) / 2", names)
+        depth = eval("lambda x, by: tf.nn.space_to_depth(x, by)", names)
+        images = tf_keras.Input((8, 8, 3))
+        x = layers.Conv2D(4, 3)(images)
+        x = layers.Lambda(halve, name="halve")(x)
+        x = layers.Lambda(depth, name="depth", arguments={"by": 2})(x)
+        return functional(images, layers.Flatten()(x))
+
+    class Halved(layers.Layer):
+        def call(self, inputs):
+            return inputs / 2.0
+
+    def custom():
+        return tf_keras.Sequential(
+            [layers.Conv2D(2, 3, input_shape=(8, 8, 3)), Halved(name="half")]
+        )
+
     def half():
         tf_keras.mixed_precision.set_global_policy("mixed_float16")
         images = tf_keras.Input((8, 8, 3))
@@ -257,6 +300,11 @@ def build():
         "preprocessing": preprocessing(),
         "functions": functions(),
         "nodes": nodes(),
+        "several_outputs_twice": several_outputs_twice(),
+        "patches": patches(),
+        "distributed": distributed(),
+        "lambda": with_code(),
+        "custom": custom(),
         "half": half(),
         "unbuilt_sequential": old_initializers(),
         "mobilenet": tf_keras.applications.MobileNet(

@@ -139,6 +139,16 @@ def test_localization_network_suits_the_size(shape):
     np.testing.assert_array_equal(network(images), np.tile([1, 0, 0, 0, 1, 0], (2, 1)))
 
 
+@pytest.mark.parametrize(
+    ("size", "seen"), [(14, 14), (20, 20), (28, 14), (40, 20), (60, 30), (96, 48), (224, 56)]
+)
+def test_localization_network_looks_at_a_smaller_image(size, seen):
+    # Where to look can be told from afar, and half the size is a quarter of the work.
+    network = keras_stn.localization_network((size, size, 1))
+    convolutions = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert convolutions[0].input.shape[1:3] == (seen, seen)
+
+
 def test_localization_network_passes_its_options_on():
     network = keras_stn.localization_network(
         (20, 20, 1), "attention", filters=(4,), units=7, step_size=0.1, limit=0.5, penalty=0.01

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from gradcam import keras_2, keras_classes, old_graphs, repairs
 from gradcam.errors import ModelError
+from gradcam.keras_files import classes, graphs, keras_2, repairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CALLABLE_ARGUMENTS = ("activation", "recurrent_activation")
+# Layers that open another file, or unpack a pickle, and run what they find.
+_PROGRAMS = {"FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"}
 # Where the classes of an argument are at home: `Identity` is a layer, and an initializer.
 _HOMES = {
     "initializer": "keras.initializers",
@@ -49,6 +51,7 @@ class Modernizer:
         code: the Python code that the file brings along, and the layer it is for. The config names
             it as if it were a function of the user's.
         missing: what is not to be found.
+        programs: the layers that run a program of another kind, with their class.
         odd_arguments: arguments that Keras doesn't take: layer, its kind, name, value.
         original_names: of layers whose names Keras 3 no longer allows.
     """
@@ -58,9 +61,11 @@ class Modernizer:
     is_old: bool
     custom_objects: Mapping[str, Any]
     code: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    programs: list[tuple[str, str]] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
     odd_arguments: list[tuple[str, str, str, Any]] = field(default_factory=list)
     original_names: dict[str, str] = field(default_factory=dict)
+    unnamed: int = 0
 
     def model(self, config: dict[str, Any]) -> dict[str, Any]:
         """The config of a whole model."""
@@ -103,6 +108,10 @@ class Modernizer:
             return _scalar(entry)
         if isinstance(config, dict):
             where = config.get("name", where)
+        elif isinstance(config, list):  # a Sequential of Keras before 2.2.3 keeps no name
+            self.unnamed += 1
+            given = entry.get("name", name)
+            where = f"sequential_{self.unnamed}" if given == name else given
         custom = self._custom_key(entry)
         if custom is not None:
             rest = {"module": entry.get("module"), "registered_name": custom}
@@ -122,6 +131,8 @@ class Modernizer:
             )
             return entry
         home, kind = found
+        if kind.__name__ in _PROGRAMS:
+            self.programs.append((where, kind.__name__))
         config = self._arguments(kind, entry["config"], where)
         result = entry | {"module": home, "class_name": kind.__name__, "config": config}
         if self.is_old:
@@ -138,12 +149,14 @@ class Modernizer:
             and name != "InputLayer"
         ):
             # The .h5 files of Keras 3 don't say whether `Add` is the layer or the operation.
-            return keras_classes.operation(name) or keras_classes.locate(name)
+            return classes.operation(name) or classes.locate(name)
         if name == "Functional" and "input_layers" not in config:
             return None  # a subclassed model: its class is the user's own
         module = entry.get("module")
+        if module is None and "module" in entry:
+            return None  # defined in a notebook, whatever it is called
         package, _, name = name.rpartition(">")
-        return keras_classes.locate(name, package or module)
+        return classes.locate(name, package or module)
 
     def _custom_key(self, entry: dict[str, Any]) -> str | None:
         """The name under which the user passed, or registered, a class."""
@@ -161,12 +174,12 @@ class Modernizer:
         """A function that the file names: Keras' own by name alone, others by where they are from."""
         name = entry["config"]
         known = repairs.FUNCTIONS.get(name, name)
-        if keras_classes.has_function(known) and known not in self.custom_objects:
+        if classes.has_function(known) and known not in self.custom_objects:
             return self._activation(known)
         for key in (entry.get("registered_name"), name):
             if key and (key in self.custom_objects or keras.saving.get_registered_object(key)):
                 return _reference(key)
-        if keras_classes.is_own_module(entry.get("module"), name):
+        if classes.is_own_module(entry.get("module"), name):
             return entry
         self.missing.append(Missing(name, entry.get("module"), where, is_function=True))
         return entry
@@ -181,7 +194,7 @@ class Modernizer:
     def _container(self, entry: dict[str, Any], where: str) -> Any:
         """The config of an object that may be a model with layers."""
         config = entry["config"]
-        if isinstance(config, list):  # a Sequential of Keras before 2.2.3
+        if isinstance(config, list):
             config = {"name": where, "layers": config}
         if not isinstance(config, dict):
             return config
@@ -201,7 +214,7 @@ class Modernizer:
             if isinstance(config.get(name), str):
                 config[name] = self._named_activation(config[name], where)
         config = self._values(config, where)
-        for name in set(config) - keras_classes.accepted(kind):
+        for name in set(config) - classes.accepted(kind):
             if config[name] in (None, False, [], {}) or name == "name":
                 del config[name]
             else:
@@ -210,7 +223,7 @@ class Modernizer:
 
     def _named_activation(self, name: str, where: str) -> Any:
         found = self._activation(name)
-        if found == name and not keras_classes.has_function(name):
+        if found == name and not classes.has_function(name):
             self.missing.append(Missing(name, None, where, is_function=True))
         return found
 
@@ -234,15 +247,15 @@ class Modernizer:
         if first is not None and first["class_name"] != "InputLayer":
             shape = input_shape(first)
             if shape is not None:
-                name = f"{old_graphs.layer_name(first)}_input".replace("/", "_")
+                name = f"{graphs.layer_name(first)}_input".replace("/", "_")
                 layers.insert(0, _input_layer(name, shape))
         return config | {"layers": layers}
 
     def _functional(self, config: dict[str, Any], where: str) -> dict[str, Any]:
-        graph = old_graphs.Graph.of(config)
+        graph = graphs.Graph.of(config)
         layers = []
         for entry in config["layers"]:
-            if entry["class_name"] in old_graphs.OPERATION_LAYERS:
+            if entry["class_name"] in graphs.OPERATION_LAYERS:
                 layers.append(self._operation(entry, graph))
             else:
                 calls = graph.calls(entry)
@@ -255,7 +268,7 @@ class Modernizer:
 
     def _plain(self, entry: dict[str, Any]) -> dict[str, Any]:
         """A layer with a name that Keras 3 allows, which is one without a slash."""
-        name = old_graphs.layer_name(entry)
+        name = graphs.layer_name(entry)
         new = name.replace("/", "_")
         if "/" in name:
             self.original_names[new] = name
@@ -278,7 +291,7 @@ class Modernizer:
 
         return visit(config) if renamed else config
 
-    def _operation(self, entry: dict[str, Any], graph: old_graphs.Graph) -> dict[str, Any]:
+    def _operation(self, entry: dict[str, Any], graph: graphs.Graph) -> dict[str, Any]:
         """A call of a function of TensorFlow, as the operation of Keras."""
 
         def refuse(function: str) -> ModelError:
@@ -287,18 +300,18 @@ class Modernizer:
                 path=self.path,
                 writer=self.writer,
                 kind=entry["class_name"],
-                layer=old_graphs.layer_name(entry),
+                layer=graphs.layer_name(entry),
                 function=function,
             )
 
         call, node = graph.operation(entry, refuse)
-        found = keras_classes.operation(call.name)
+        found = classes.operation(call.name)
         if found is None:
             raise refuse(f"keras.ops' {call.name}, which this Keras does not have,")
         home, kind = found
-        name = old_graphs.layer_name(entry).replace("/", "_")
+        name = graphs.layer_name(entry).replace("/", "_")
         options = call.options | {"name": name}
-        config = {key: options[key] for key in set(options) & keras_classes.accepted(kind)}
+        config = {key: options[key] for key in set(options) & classes.accepted(kind)}
         return {
             "module": home,
             "class_name": call.name,
@@ -327,7 +340,7 @@ def input_shape(entry: dict[str, Any]) -> Any:
     ends = config["input_layers"]
     while isinstance(ends, list) and ends and isinstance(ends[0], list):
         ends = ends[0]
-    named = {old_graphs.layer_name(layer): layer for layer in layers}
+    named = {graphs.layer_name(layer): layer for layer in layers}
     return input_shape(named[ends[0]]) if isinstance(ends, list) and ends[0] in named else None
 
 

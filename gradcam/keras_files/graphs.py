@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gradcam import old_nodes, old_operations
+from gradcam.keras_files import operations
+from gradcam.keras_files.nodes import function_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,7 +137,7 @@ class Graph:
 
     def operation(
         self, entry: dict[str, Any], refuse: Callable[[str], Exception]
-    ) -> tuple[old_operations.Call, dict[str, Any]]:
+    ) -> tuple[operations.Call, dict[str, Any]]:
         """What a layer that calls a function of TensorFlow is in Keras 3, and its one call."""
         config = entry["config"]
         nodes = entry.get("inbound_nodes") or []
@@ -146,10 +147,10 @@ class Graph:
         first, others = self.split(nodes[0])
         if "node_def" in config:
             inputs = first if isinstance(first, list) else [first]
-            function, first, others = old_nodes.function_of(config, inputs)
+            function, first, others = function_of(config, inputs)
         if "slice_spec" in others:
             others["slice_spec"] = _slices(others["slice_spec"])
-        call = old_operations.translated(function, first, others)
+        call = operations.translated(function, first, others)
         if call is None:
             raise refuse(function)
         arguments = call.arguments

@@ -15,10 +15,11 @@ import keras
 import tensorflow as tf
 from keras.src.saving.serialization_lib import ObjectSharingScope
 
-from gradcam import findings, lambda_code, model_archives
+from gradcam import file_kinds, findings
 from gradcam.errors import ModelError
-from gradcam.legacy_weights import MisfitError
-from gradcam.modern_configs import Missing, Modernizer
+from gradcam.keras_files import archives, lambda_code
+from gradcam.keras_files.legacy_weights import MisfitError
+from gradcam.keras_files.modern_configs import Missing, Modernizer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +39,11 @@ _MODEL_OPTIMIZATION = (
     " These classes are of tensorflow_model_optimization, which quantises or prunes: load the model"
     " that it was made from, or strip_pruning(model) first."
 )
+_DROPPED = (
+    " Keras 3 has dropped this layer: open the file with the package tf_keras, which is Keras 2, save it"
+    " there as a SavedModel, model.save('folder'), and load that."
+)
+_DROPPED_LAYERS = {"CuDNNGRU", "CuDNNLSTM", "LocallyConnected1D", "LocallyConnected2D"}
 _ADDONS = " The class is of tensorflow_addons, which has ended; copy it into your code."
 
 
@@ -50,7 +56,7 @@ def load(path: Path, kind: str, custom_objects: dict[str, Any], safe_mode: bool)
         custom_objects: classes and functions by the names that the file has for them.
         safe_mode: whether code in the file is refused.
     """
-    with model_archives.opened(path, kind) as archive:
+    with archives.opened(path, kind) as archive:
         if "keras_stn" in archive.text:
             importlib.import_module("keras_stn")  # registers its layers
         modernizer = Modernizer(str(path), archive.writer, archive.is_old, custom_objects)
@@ -75,15 +81,21 @@ def load(path: Path, kind: str, custom_objects: dict[str, Any], safe_mode: bool)
             raise ModelError(
                 "weights-misfit", path=str(path), writer=archive.writer, reason=str(error)
             ) from error
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
+            raise file_kinds.damaged(path, kind, error) from error
     return model
 
 
 def _refuse(modernizer: Modernizer, safe_mode: bool) -> None:
     """Raise for what the file needs and must not, or can't, have."""
-    if modernizer.code and safe_mode:
-        layers = dict.fromkeys(layer for layer, _ in modernizer.code.values())
-        what = f"the function of {_counted('Lambda layer', [repr(layer) for layer in layers])}"
-        raise ModelError("unsafe-file", path=modernizer.path, what=what)
+    if safe_mode and (modernizer.code or modernizer.programs):
+        what = [f"the program of the {kind} '{layer}'" for layer, kind in modernizer.programs]
+        if modernizer.code:
+            layers = [
+                repr(layer) for layer in dict.fromkeys(name for name, _ in modernizer.code.values())
+            ]
+            what.insert(0, f"the function of {_counted('Lambda layer', layers)}")
+        raise ModelError("unsafe-file", path=modernizer.path, what=", ".join(what))
     if modernizer.missing:
         raise ModelError(
             "custom-object",
@@ -118,6 +130,8 @@ def _advice(missing: list[Missing]) -> str:
     homes = {(entry.module or "") + entry.name for entry in missing}
     if any(re.search(r"tfmot|model_optimization|Quantize|PruneLow", home) for home in homes):
         return _MODEL_OPTIMIZATION
+    if any(entry.name in _DROPPED_LAYERS for entry in missing):
+        return _DROPPED
     return _ADDONS if any("addons" in home.lower() for home in homes) else ""
 
 

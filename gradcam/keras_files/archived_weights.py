@@ -13,8 +13,8 @@ import keras
 from keras.src.saving import saving_lib
 from keras.src.utils import naming
 
-from gradcam import old_graphs
-from gradcam.legacy_weights import MisfitError
+from gradcam.keras_files import graphs
+from gradcam.keras_files.legacy_weights import MisfitError
 
 if TYPE_CHECKING:
     import io
@@ -139,7 +139,7 @@ def _stored(
 
 
 def _name(entry: dict[str, Any]) -> str:
-    return old_graphs.layer_name(entry).replace("/", "_")
+    return graphs.layer_name(entry).replace("/", "_")
 
 
 def _entries(config: Mapping[str, Any]) -> list[dict[str, Any]]:

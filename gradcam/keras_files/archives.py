@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 
-from gradcam import archived_weights, file_kinds, findings, legacy_weights
+from gradcam import file_kinds, findings
 from gradcam.errors import ModelError
+from gradcam.keras_files import archived_weights, legacy_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +34,8 @@ _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
 )
+# Keras stores without compressing: what unpacks to this much from very little is a trap.
+_UNPACKED = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,10 @@ def _zipped(path: Path) -> Iterator[Archive]:
         if "model.weights.h5" not in names:
             found = f"it has no model.weights.h5, but {findings.listing(names, limit=6)}"
             raise zipfile.BadZipFile(found)
+        for part in file.infolist():
+            if part.file_size > _UNPACKED and part.file_size > 100 * part.compress_size:
+                trap = f"its part {part.filename} would unpack to {part.file_size} bytes"
+                raise zipfile.BadZipFile(trap)
         has_assets = any(name.startswith("assets/") for name in names)
 
         def put(model: keras.Model, original_names: Mapping[str, str]) -> None:  # noqa: ARG001

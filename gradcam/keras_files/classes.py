@@ -117,13 +117,24 @@ def has_function(name: str) -> bool:
 _MORE_ACTIVATIONS = {"swish", "hard_swish", "hard_silu"}
 
 
+# Where functions do nothing but compute.
+_COMPUTING = {
+    *("activations", "constraints", "initializers", "losses", "metrics", "ops", "regularizers"),
+}
+
+
 def is_own_module(module: str | None, name: str) -> bool:
-    """Whether a function is one of Keras' own outside of activations.
+    """Whether a function is one of Keras' own that only compute, outside of activations.
 
     >>> is_own_module("keras.ops", "relu"), is_own_module("my_package", "relu")
     (True, False)
+    >>> is_own_module("keras.utils", "get_file")
+    False
     """
-    home = keras
-    for part in (module or "").split(".")[1:]:
+    package, *parts = (module or "").split(".")
+    if package != "keras" or not parts or parts[0] not in _COMPUTING:
+        return False
+    home: Any = keras
+    for part in parts:
         home = getattr(home, part, None)
-    return (module or "").partition(".")[0] == "keras" and callable(getattr(home, name, None))
+    return callable(getattr(home, name, None))
