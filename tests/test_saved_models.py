@@ -138,7 +138,7 @@ def test_keras_3_names_are_the_layers_own(tmp_path):
         name="backbone",
     )
     left, right = keras.Input((16, 16, 3)), keras.Input((16, 16, 3))
-    x = backbone(left) + backbone(right)
+    x = layers.Add(name="sum")([backbone(left), backbone(right)])
     x = layers.Conv2D(4, 3, activation="relu")(x)
     outputs = layers.Dense(3)(layers.GlobalAveragePooling2D(name="pool")(x))
     model = keras.Model([left, right], outputs)

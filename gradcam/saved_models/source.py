@@ -112,6 +112,10 @@ class SavedModelSource:
 
     def _outputs(self, tensors: Mapping[str, tf.Tensor]) -> tuple[list[logits.Output], Any]:
         """The outputs that hold scores, and as the signature nests them."""
+        for port in self._signature.outputs:
+            # Shapes that Python knew, such as those of a table's values, are not in the graph.
+            if tensors[port.tensor].shape.rank is None and port.shape is not None:
+                tensors[port.tensor].set_shape(port.shape)
         found = {
             port.name: tensors[port.tensor]
             for port in self._signature.outputs

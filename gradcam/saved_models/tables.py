@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
-from tensorflow.core.framework import graph_pb2
 
 from gradcam.errors import ModelError
 from gradcam.saved_models import effects
@@ -27,23 +24,12 @@ IMPORTS = frozenset(
 FROM_FILE = frozenset({"InitializeTableFromTextFileV2", "InitializeTableFromTextFile"})
 
 
-class Table:
-    """A lookup table that lives as long as this object."""
-
-    def __init__(self, node: Made) -> None:
-        graph_def = graph_pb2.GraphDef()
-        copy = graph_def.node.add()
-        copy.CopyFrom(node.node)
-        copy.attr["shared_name"].s = f"gradcam_{secrets.token_hex(8)}".encode()
-        copy.op = f"{copy.op.removesuffix('V2')}V2"
-
-        def make() -> tf.Tensor:
-            return tf.graph_util.import_graph_def(
-                graph_def, return_elements=[f"{copy.name}:0"], name="table"
-            )[0]
-
-        self.handle = tf.compat.v1.wrap_function(make, [])()
-        self._finalizer = weakref.finalize(self, _destroy, self.handle)
+def _create(made: Made) -> tf.Tensor:
+    """An empty table, which lives as long as its handle."""
+    kind = "Mutable" if made.node.op.startswith("Mutable") else ""
+    create = getattr(tf.raw_ops, f"Anonymous{kind}HashTable")
+    types = {name: made.node.attr[name].type for name in ("key_dtype", "value_dtype")}
+    return create(**{name: tf.dtypes.as_dtype(number) for name, number in types.items()})
 
 
 def load(
@@ -51,9 +37,9 @@ def load(
     library: Library,
     meta_graph: meta_graph_pb2.MetaGraphDef,
     wanted: Mapping[str, Made],
-) -> dict[str, Table]:
+) -> dict[str, tf.Tensor]:
     """The tables of a graph, filled."""
-    tables = {name: Table(made) for name, made in wanted.items()}
+    tables = {name: _create(made) for name, made in wanted.items()}
     files = own_files(folder, library, meta_graph)
     if not tables:
         return {}
@@ -70,15 +56,15 @@ def load(
         else:
             rest = [library.origin(frame, text) for text in node.input[1:] if text[0] != "^"]
             keys, values = effects.evaluate(library, rest, {})
-            tf.raw_ops.LookupTableImportV2(table_handle=table.handle, keys=keys, values=values)
+            tf.raw_ops.LookupTableImportV2(table_handle=table, keys=keys, values=values)
     return tables
 
 
-def _fill_from_file(table: Table, node: Any, filename: tf.Tensor | None, folder: Path) -> None:
+def _fill_from_file(table: tf.Tensor, node: Any, filename: tf.Tensor | None, folder: Path) -> None:
     attributes = node.attr
     try:
         tf.raw_ops.InitializeTableFromTextFileV2(
-            table_handle=table.handle,
+            table_handle=table,
             filename="" if filename is None else filename,
             key_index=attributes["key_index"].i,
             value_index=attributes["value_index"].i,
@@ -112,7 +98,3 @@ def own_files(
                 variable = library.through_identities(library.main, node.input[0]).name
                 files[variable] = files[name]
     return files
-
-
-def _destroy(handle: tf.Tensor) -> None:
-    tf.raw_ops.DestroyResourceOp(resource=handle, ignore_lookup_error=True)
