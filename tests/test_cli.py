@@ -35,7 +35,11 @@ def model(tmp_path_factory):
         (["methods"], 0, "scorecam"),
         ([], 2, "Expected a command"),
         (["explian"], 2, "Received the command 'explian'. Did you mean 'explain'?"),
-        (["explain", "--modle", "m.keras", "a.jpg"], 2, "which is no option of gradcam explain. Did"),
+        (
+            ["explain", "--modle", "m.keras", "a.jpg"],
+            2,
+            "which is no option of gradcam explain. Did",
+        ),
         (["explain", "."], 2, "No model was given. Expected --model"),
         (["explain", "--model", "VGG16", "nothing.jpg"], 2, "'nothing.jpg' does not exist"),
         (["explain", "--model", "VGG61", "."], 2, "'VGG16'"),
