@@ -51,7 +51,9 @@ def main(arguments=None):
     keras.utils.set_random_seed(0)
     model, backbone = make_model(options.size, options.weights)
     boards, labels = draw_boards(options.images, seed=0)
-    model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(
+        keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     model.fit(as_seen(boards, options.size), labels, epochs=options.epochs, verbose=2)
 
     shown = as_seen(draw_boards(4, seed=1)[0], options.size)

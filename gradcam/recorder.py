@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 from keras.src.backend.common import global_state
+from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
 from gradcam.restoring import Belongings
 
@@ -246,10 +247,19 @@ class Recorder:
                     self.failed = self.failed or entry
                 self._stack.pop()
                 entry.last_op = self._size()
-            self._leave(entry, result)
+            if in_symbolic_scope():
+                self._forget(entry)
+            else:
+                self._leave(entry, result)
             return result
 
         return call
+
+    def _forget(self, entry: Call) -> None:
+        """Drop a call by which Keras only found out what a layer has to build."""
+        del self.calls[self.calls.index(entry) :]
+        if entry.parent is not None:
+            entry.parent.children.remove(entry)
 
     def _enter(self, operation: Any, args: Any, kwargs: Any) -> Call:
         parent = self._stack[-1] if self._stack else None

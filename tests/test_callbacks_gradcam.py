@@ -11,6 +11,8 @@ from gradcam import findings
 from gradcam.callbacks import GradientWatch
 from tests import doctor_models
 
+pytestmark = pytest.mark.filterwarnings("ignore:Gradients do not exist for variables")
+
 
 def data(count=24, size=8):
     generator = np.random.default_rng(0)
@@ -78,10 +80,12 @@ def test_nan_is_said_once_with_the_layers_in_a_later_batch():
     x, y = data(48)
     x[30:] = np.nan
     made, watch = model(), GradientWatch(every=3)
-    with pytest.warns(UserWarning, match=r"batch [6789]\d?: .* NaN or infinite") as said:
+    with pytest.warns(UserWarning, match="NaN or infinite") as said:
         made.fit(x, y, batch_size=4, verbose=0, shuffle=False, callbacks=[watch])
     assert len(said) == 1
-    assert watch.said["watch-not-finite"] == ["first", "second", "head"]
+    # A ReLU makes zero of a NaN, so the layers behind it are spared.
+    assert watch.said == {"watch-not-finite": ["first"]}
+    assert "batch 7" in str(said[0].message)
 
 
 def test_a_transformer_that_starts_at_the_identity_is_healthy():

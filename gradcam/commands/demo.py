@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gradcam.explanation import Explanation
 
 SUMMARY = "see it work, on an embedded model and embedded pictures, offline"
+USAGE = "gradcam demo [--out DIR]"
 
 ABOUT = """\
 The model reads chalk digits between pieces of other digits. It looks at each board through a

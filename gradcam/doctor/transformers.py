@@ -264,7 +264,8 @@ def _options(call: Call, known: dict[str, Any], outside: np.ndarray) -> Iterator
     after = [int(n) for n in np.shape(known["grid"])[1:3]]
     is_first = getattr(layer, "data_format", None) == "channels_first"
     before = before[1:] if is_first else before[:-1]
-    if layer.align_corners and before != after and min(after) <= _SMALL_OUTPUT:
+    aligned = bool(layer.align_corners)
+    if aligned and before != after and min(after) <= _SMALL_OUTPUT:
         # The corner pixels' centres lie half an output pixel inside with one, at the edge with
         # the other.
         shift = max(0.5 * abs(1 - n / m) for n, m in zip(after, before, strict=True))

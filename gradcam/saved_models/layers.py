@@ -99,11 +99,12 @@ def plan(
         operation, _, index = fetch.rpartition(":")
         wanted[operation].add(int(index))
     functions = {function.signature.name: function for function in bodies}
-    found = []
     layouts: dict[Operation, str] = {}
-    for group in _ordered(root):
-        if group is not root:
-            found.append(_layer(group, names.name(group), paths[group], wanted, functions, layouts))
+    found = [
+        _layer(group, names.name(group), paths[group], wanted, functions, layouts)
+        for group in _ordered(root)
+        if group is not root
+    ]
     return Plan(root, found, references)
 
 

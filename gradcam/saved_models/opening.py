@@ -77,7 +77,7 @@ def open_saved_model(
     meta_graph = reading.read(path)
     library = Library(meta_graph)
     if safe_mode:
-        safety.check(str(path), library, meta_graph)
+        safety.check(path, library, meta_graph)
     chosen = signatures.choose(meta_graph, library, signature, str(path))
     flat = flattening.flatten(library, chosen.made, [port.tensor for port in chosen.inputs])
     _check_operations(path, flat)
@@ -139,7 +139,6 @@ def _values(
     wanted_tables = {name: made for name, made in flat.captured.items() if name not in in_graph}
     values: dict[str, Any] = dict(flat.constants)
     values |= tables.load(path, library, meta_graph, wanted_tables)
-    values |= tables.assets(path, meta_graph)
     if in_graph:
         entries = variables.restored_by_graph(library, meta_graph)
         values |= variables.load(path, library, in_graph, entries)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from gradcam.errors import ModelError
 from gradcam.findings import listing
-from gradcam.saved_models import effects
+from gradcam.saved_models import effects, tables
 from gradcam.saved_models.functions import functions_of
 from gradcam.saved_models.tables import FROM_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tensorflow.core.protobuf import meta_graph_pb2
 
@@ -42,14 +43,14 @@ CHECKPOINT = re.compile(
 )
 
 
-def check(path: str, library: Library, meta_graph: meta_graph_pb2.MetaGraphDef) -> None:
+def check(path: Path, library: Library, meta_graph: meta_graph_pb2.MetaGraphDef) -> None:
     """Raise `ModelError` with the list of what a program does beyond computing, if anything."""
-    found = sorted(set(_found(library, meta_graph)))
+    found = sorted(set(_found(path, library, meta_graph)))
     if found:
-        raise ModelError("saved-model-unsafe", path=path, found=listing(found, limit=12))
+        raise ModelError("saved-model-unsafe", path=str(path), found=listing(found, limit=12))
 
 
-def _found(library: Library, meta_graph: meta_graph_pb2.MetaGraphDef) -> Iterator[str]:
+def _found(path: Path, library: Library, meta_graph: meta_graph_pb2.MetaGraphDef) -> Iterator[str]:
     served = _served(library, meta_graph)
     reached = {node.name for _, node in effects.operations(library, _roots(meta_graph))}
     for node in library.main.nodes.values():
@@ -59,7 +60,7 @@ def _found(library: Library, meta_graph: meta_graph_pb2.MetaGraphDef) -> Iterato
         for node in function.node_def:
             if _is_dangerous(node, checkpoints=name in served):
                 yield f"{node.op} ('{node.name}' in the function {name})"
-    yield from _foreign_vocabularies(library, meta_graph)
+    yield from _foreign_vocabularies(path, library, meta_graph)
 
 
 def _is_dangerous(node: Any, *, checkpoints: bool) -> bool:
@@ -92,10 +93,10 @@ def _served(library: Library, meta_graph: meta_graph_pb2.MetaGraphDef) -> set[st
 
 
 def _foreign_vocabularies(
-    library: Library, meta_graph: meta_graph_pb2.MetaGraphDef
+    path: Path, library: Library, meta_graph: meta_graph_pb2.MetaGraphDef
 ) -> Iterator[str]:
     """Tables that are filled from a file, unless it is one that the SavedModel brings along."""
-    own = {asset.tensor_info.name for asset in meta_graph.asset_file_def}
+    own = tables.own_files(path, library, meta_graph)
     checked: set[int] = set()
     for frame, node in effects.operations(library, effects.initialisers(meta_graph)):
         if node.op in FROM_FILE:

@@ -15,6 +15,7 @@ from gradcam.taps import InputSpec, Recording
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gradcam.recorder import Call
     from gradcam.saved_models.flattening import FlatGraph
     from gradcam.saved_models.layers import Plan
     from gradcam.saved_models.signatures import Signature
@@ -65,7 +66,9 @@ class SavedModelSource:
         """Shapes are in the specs."""
         return None
 
-    def record(self, inputs: list[tf.Tensor], structure: Any) -> Recording:
+    def record(
+        self, inputs: list[tf.Tensor], structure: Any, calls: list[Call] | None = None
+    ) -> Recording:
         """Import the graph into the one that is being traced, on these inputs."""
         del structure
         ports = self._signature.inputs
@@ -84,10 +87,12 @@ class SavedModelSource:
         prefix = ""
         if self._anchor():
             prefix = results[-1].op.name.removesuffix(self._anchor()[0].rpartition(":")[0])
-        calls, makers = layers.calls(self._plan, graph, prefix, self.name)
+        found, makers = layers.calls(self._plan, graph, prefix, self.name)
+        if calls is not None:
+            calls.extend(found)
         outputs, nested = self._outputs(tensors)
         return Recording(
-            inputs, [spec.name for spec in self._specs], calls, outputs, nested, makers
+            inputs, [spec.name for spec in self._specs], found, outputs, nested, makers
         )
 
     def _anchor(self) -> list[str]:

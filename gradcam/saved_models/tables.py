@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import secrets
 import weakref
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
 
+from gradcam.errors import ModelError
 from gradcam.saved_models import effects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from tensorflow.core.protobuf import meta_graph_pb2
 
@@ -53,7 +54,7 @@ def load(
 ) -> dict[str, Table]:
     """The tables of a graph, filled."""
     tables = {name: Table(made) for name, made in wanted.items()}
-    files = assets(folder, meta_graph)
+    files = own_files(folder, library, meta_graph)
     if not tables:
         return {}
     for frame, node in effects.operations(library, effects.initialisers(meta_graph)):
@@ -63,29 +64,54 @@ def load(
         table = tables.get(name)
         if table is None:
             continue
-        rest = [library.origin(frame, text) for text in node.input[1:] if text[0] != "^"]
-        values = effects.evaluate(library, rest, files)
         if node.op in FROM_FILE:
-            options = {key: node.attr[key].i for key in ("key_index", "value_index", "vocab_size")}
-            tf.raw_ops.InitializeTableFromTextFileV2(
-                table_handle=table.handle,
-                filename=values[0],
-                delimiter=node.attr["delimiter"].s,
-                **options,
-            )
+            filename = library.through_identities(frame, node.input[1])
+            _fill_from_file(table, node, files.get(filename.name), folder)
         else:
-            tf.raw_ops.LookupTableImportV2(
-                table_handle=table.handle, keys=values[0], values=values[1]
-            )
+            rest = [library.origin(frame, text) for text in node.input[1:] if text[0] != "^"]
+            keys, values = effects.evaluate(library, rest, {})
+            tf.raw_ops.LookupTableImportV2(table_handle=table.handle, keys=keys, values=values)
     return tables
 
 
-def assets(folder: Path, meta_graph: meta_graph_pb2.MetaGraphDef) -> dict[str, tf.Tensor]:
-    """The files that a SavedModel brings along, by the tensor that names them in the program."""
-    return {
-        asset.tensor_info.name: tf.constant(os.fspath(folder / "assets" / asset.filename))
-        for asset in meta_graph.asset_file_def
-    }
+def _fill_from_file(table: Table, node: Any, filename: tf.Tensor | None, folder: Path) -> None:
+    attributes = node.attr
+    try:
+        tf.raw_ops.InitializeTableFromTextFileV2(
+            table_handle=table.handle,
+            filename="" if filename is None else filename,
+            key_index=attributes["key_index"].i,
+            value_index=attributes["value_index"].i,
+            vocab_size=attributes["vocab_size"].i if "vocab_size" in attributes else -1,
+            delimiter=attributes["delimiter"].s if "delimiter" in attributes else "\t",
+        )
+    except tf.errors.OpError as error:
+        name = (
+            Path(filename.numpy().decode()).name if filename is not None else "no file of its own"
+        )
+        raise ModelError("saved-model-asset", path=str(folder), name=name) from error
+
+
+def own_files(
+    folder: Path, library: Library, meta_graph: meta_graph_pb2.MetaGraphDef
+) -> dict[str, tf.Tensor]:
+    """The files that a SavedModel brings along, by the tensors that name them in the program.
+
+    TensorFlow 2 passes each name on in a variable.
+    """
+    place = (folder / "assets").resolve()
+    files = {}
+    for asset in meta_graph.asset_file_def:
+        file = (place / asset.filename).resolve()
+        if file.is_relative_to(place):
+            files[asset.tensor_info.name] = tf.constant(os.fspath(file))
+    for node in library.main.nodes.values():
+        if files and node.op == "AssignVariableOp":
+            name = library.through_identities(library.main, node.input[1]).name
+            if name in files:
+                variable = library.through_identities(library.main, node.input[0]).name
+                files[variable] = files[name]
+    return files
 
 
 def _destroy(handle: tf.Tensor) -> None:

@@ -139,7 +139,8 @@ def _read(folder: Path, entries: list[Entry]) -> list[tf.Tensor]:
                 )
             )
     except tf.errors.OpError as error:
-        reason = (error.message or type(error).__name__).splitlines()[0][:300].rstrip(".")
+        said = re.sub(r"\{\{.*?\}\} ?|\[Op:\w+\].*", "", error.message or type(error).__name__)
+        reason = said.splitlines()[0][:300].strip().rstrip(".")
         raise ModelError(
             "saved-model-variables", path=str(folder), found=_found(folder), reason=f": {reason}"
         ) from error

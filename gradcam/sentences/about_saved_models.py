@@ -32,6 +32,11 @@ SENTENCES: dict[str, str] = {
         " variables holds {found}. Expected a checkpoint of this graph. Save the model again, after"
         " its variables were initialised."
     ),
+    "saved-model-asset": (
+        "The SavedModel '{path}' fills a table from {name} in its directory assets, which can't be"
+        " read. Expected the file that was saved with it. Copy the directory again, with all of"
+        " its files."
+    ),
     "saved-model-no-signature": (
         "The SavedModel '{path}' has no signature, and no traced function at its root. Expected"
         " one to run. Save it with tf.saved_model.save(module, path, signatures=module.__call__"
