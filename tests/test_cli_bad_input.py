@@ -36,6 +36,10 @@ def shelf(tmp_path_factory):
     both = layers.Dense(2)(layers.Flatten()(layers.Conv2D(2, 3)(pair[0] + pair[1])))
     keras.Model(pair, both).save(folder / "pair.keras")
     (folder / "cut.keras").write_bytes((folder / "m.keras").read_bytes()[:3000])
+    code = layers.Lambda(lambda x: x + 1)
+    keras.Sequential([keras.Input((8, 8, 3)), code, layers.Flatten(), layers.Dense(2)]).save(
+        folder / "code.keras"
+    )
     (folder / "text.keras").write_text("no model")
     (folder / "empty.keras").touch()
     (folder / "no-model").mkdir()
@@ -90,6 +94,10 @@ USAGE = {
     "model missing": (["fine.jpg", "--model", "n.keras"], "'n.keras' does not exist"),
     "network misspelled": (["fine.jpg", "--model", "ResNet5O"], "Did you mean 'ResNet50'"),
     "model is text": (["fine.jpg", "--model", "text.keras"], "text.keras"),
+    "model brings code": (
+        ["fine.jpg", "--model", "code.keras"],
+        "In the command, --unsafe runs it.",
+    ),
     "model is empty": (["fine.jpg", "--model", "empty.keras"], "empty.keras"),
     "model is a photo": (["fine.jpg", "--model", "fine.jpg"], "fine.jpg"),
     "model is a folder of no model": (["fine.jpg", "--model", "no-model"], "no-model"),

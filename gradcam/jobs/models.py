@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     import types
 
 
+_ADVICE = {
+    "custom-object": "--import MODULE imports the module that defines it",
+    "unsafe-file": "--unsafe runs it",
+}
+"""What the command has in the place of the arguments that an error names."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of every command that takes a model."""
     group = parser.add_argument_group("the model")
@@ -80,12 +87,18 @@ def load(options: argparse.Namespace) -> Any:
         return _application(name)
     import gradcam  # noqa: PLC0415
 
-    return gradcam.load_model(
-        options.model,
-        custom_objects=custom_objects,
-        safe_mode=not options.unsafe,
-        signature=options.signature,
-    )
+    try:
+        return gradcam.load_model(
+            options.model,
+            custom_objects=custom_objects,
+            safe_mode=not options.unsafe,
+            signature=options.signature,
+        )
+    except ModelError as error:
+        if error.code not in _ADVICE:
+            raise
+        advice = _ADVICE[error.code]
+        raise ModelError("in-the-command", sentence=error, advice=advice) from error
 
 
 def sha256(name: str, model: Any) -> str:

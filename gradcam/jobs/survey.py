@@ -112,6 +112,8 @@ def _look(recording: Recording, spec: taps.InputSpec) -> Survey:
 def _doubt(call: Call) -> str:
     """Numbers of the first scaling layer that don't look made for pixels from 0 to 255."""
     layer = call.layer
+    if layer is None:  # in a SavedModel only the name of the scope is left
+        return ""
     if "Rescaling" in call.families:
         scale = np.max(np.abs(np.asarray(layer.scale, np.float64)))
         return f"multiplies by {scale:.3g}" if scale > 0.1 else ""

@@ -26,6 +26,7 @@ SENTENCES: dict[str, str] = {
         "The model '{path}' does not exist, and no network of keras.applications has that name."
         "{hint} Expected a .keras or .h5 file, a SavedModel folder, or a name such as MobileNetV2."
     ),
+    "in-the-command": "{sentence} In the command, {advice}.",
     "import-is-a-path": (
         "Received --import {name}, which is a file. Expected the name of a module: --import"
         " {module}, from the folder that holds {module}.py."
