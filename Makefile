@@ -1,4 +1,4 @@
-# make demo   sets everything up and shows what the packages do, without a network once installed
+# make demo   sets everything up and explains embedded pictures, without a network once installed
 # make test   runs the tests
 # make lint   runs the linter and the type checker
 # make test-oldest  runs the core's tests on the oldest supported TensorFlow and Keras
@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OLDEST ?= .venv-oldest
+DEMO ?= gradcam-demo
 CORE_TESTS ?= $(addprefix tests/test_,$(addsuffix .py,layers saving theta sampler tap methods targets explainer))
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
@@ -16,7 +17,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 .PHONY: demo test test-oldest lint bench clean
 
 demo: $(VENV)/.demo
-	$(BIN)/python -m examples.demo
+	$(BIN)/gradcam demo --out $(DEMO)
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
@@ -55,4 +56,4 @@ $(VENV)/.bench: setup.cfg pyproject.toml | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(OLDEST) build dist *.egg-info
+	rm -rf $(VENV) $(OLDEST) gradcam-demo build dist *.egg-info

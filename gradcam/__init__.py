@@ -35,7 +35,7 @@ from gradcam.errors import (
 )
 
 if TYPE_CHECKING:
-    from gradcam import targets
+    from gradcam import callbacks, targets
     from gradcam.doctor import Diagnosis, Finding, diagnose
     from gradcam.explainer import Explainer, explain
     from gradcam.explanation import Explanation
@@ -62,6 +62,7 @@ __all__ = [
     "NonFiniteError",
     "NotAFeatureMapError",
     "TargetError",
+    "callbacks",
     "diagnose",
     "explain",
     "layers",
@@ -78,6 +79,7 @@ _HOMES = {
     "Explainer": "explainer",
     "Explanation": "explanation",
     "Finding": "doctor",
+    "callbacks": "callbacks",
     "LayerInfo": "feature_maps",
     "diagnose": "doctor",
     "explain": "explainer",

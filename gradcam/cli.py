@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 import traceback
+import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradcam import __version__, findings
@@ -24,10 +25,12 @@ COMMANDS = (
     "explain",
     "layers",
     "methods",
+    "doctor",
+    "demo",
 )
 """The modules of `gradcam.commands`, in the order in which help lists them."""
 
-DONE, BUG, WRONG, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
+BUG, WRONG, SOME_FAILED, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,7 +38,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is; exit with 2."""
-        terminal.say_error(f"{message}\nSee {self.prog} --help.")
+        terminal.say_error(f"Wrong usage: {message}. See {self.prog} --help.")
         raise SystemExit(WRONG)
 
 
@@ -48,9 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     try:
-        name = _command(given)
-        command = importlib.import_module(f"gradcam.commands.{name}")
-        return int(command.run(_options(command, name, given[1:])))
+        return _run(given, debug)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else WRONG
     except KeyboardInterrupt:
@@ -61,16 +62,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
-    except GradCamError as error:
-        terminal.say_error(str(error))
-        if debug:
-            traceback.print_exc()
-        return WRONG
     except Exception as error:  # noqa: BLE001 - the outermost frame: no traceback but with --debug
-        terminal.say_error(findings.message("unexpected", kind=type(error).__name__, reason=error))
-        if debug:
-            traceback.print_exc()
-        return BUG
+        facts = {"kind": type(error).__name__, "reason": error}
+        return _said(findings.message("unexpected", **facts), debug, BUG)
+
+
+def _run(given: Sequence[str], debug: bool) -> int:
+    """Run a subcommand; what a user can cause becomes a sentence."""
+    try:
+        name = _command(given)
+        command = importlib.import_module(f"gradcam.commands.{name}")
+        options = _options(command, name, given[1:])
+        with warnings.catch_warnings():  # the command hides those of libraries
+            return int(command.run(options))
+    except GradCamError as error:
+        return _said(str(error), debug, SOME_FAILED if error.code == "out-full" else WRONG)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return _said(findings.message("system-refused", reason=error), debug, WRONG)
+
+
+def _said(sentence: str, debug: bool, status: int) -> int:
+    """Print an error, and where it comes from if that was asked for."""
+    terminal.say_error(sentence)
+    if debug:
+        traceback.print_exc()
+    return status
 
 
 def _command(given: Sequence[str]) -> str:
@@ -110,6 +128,8 @@ def _options(command: Any, name: str, given: Sequence[str]) -> argparse.Namespac
     parser = Parser(
         prog=f"gradcam {name}",
         description=command.__doc__,
+        usage=getattr(command, "USAGE", None),
+        epilog=getattr(command, "EXAMPLES", None),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -120,5 +140,8 @@ def _options(command: Any, name: str, given: Sequence[str]) -> argparse.Namespac
         known = [text for action in parser._actions for text in action.option_strings]
         text = unknown[0].partition("=")[0]
         hint = findings.suggestion(text, known)
-        raise GradCamError("flag-unknown", name=text, hint=hint, command=parser.prog)
+        if os.path.lexists(unknown[0]):
+            hint = f" The file of that name is written ./{findings.printable(unknown[0])}."
+        name = findings.printable(text)
+        raise GradCamError("flag-unknown", name=name, hint=hint, command=parser.prog)
     return options

@@ -47,7 +47,7 @@ def _describe(model: Any) -> str:
 
 def _advice(model: Any) -> str:
     if isinstance(model, str | os.PathLike):
-        return "Load the file with keras.models.load_model first."
+        return "Load the file first: gradcam.load_model(path)."
     if isinstance(model, type):
         return "Make an instance of the class."
     if "torch" in sys.modules and isinstance(model, sys.modules["torch"].nn.Module):

@@ -13,7 +13,7 @@ from gradcam.findings import listing
 from gradcam.graph import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from gradcam.frames import Frame
     from gradcam.recorder import Call
@@ -44,6 +44,7 @@ class Scene:
         sign: -1 for a counterfactual, else 1.
         candidates: layers that could be tapped instead, for errors.
         sequence: a layer behind it that works on tokens, where the layer was chosen by itself.
+        hidden: what could not be chosen behind it, in words, where the layer was chosen by itself.
     """
 
     recording: Recording
@@ -57,6 +58,7 @@ class Scene:
     sign: float
     candidates: list[str]
     sequence: str | None = None
+    hidden: Sequence[str] = ()
 
     @property
     def tapped(self) -> tf.Tensor:
@@ -198,8 +200,7 @@ class Scene:
         """Fill in the scores of the wanted (image, channel) pairs, some rows at a time."""
         if self.recording.inputs[0].shape[0] is not None:
             raise ModelError("fixed-batch", count=self.recording.inputs[0].shape[0])
-        fetches = [output.explained_tensor(self.outputs.score) for output in self.outputs.outputs]
-        part = Part([feed], fetches, self.recording.inputs)
+        part = Part([feed], self.outputs.fetches(), self.recording.inputs)
         pairs = tf.cast(tf.where(wanted), tf.int32)
         count = tf.shape(pairs)[0]
         runs = (count + rows_per_run - 1) // rows_per_run
@@ -211,9 +212,9 @@ class Scene:
         def run(number: tf.Tensor, results: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             chunk = pairs[number * rows_per_run : (number + 1) * rows_per_run]
             rows, channel = chunk[:, 0], chunk[:, 1]
-            values = [tf.cast(value, tf.float32) for value in part([changed(rows, channel)], rows)]
+            outputs = self.outputs.fetched(part([changed(rows, channel)], rows))
             prepared = tf.nest.map_structure(lambda t: tf.gather(t, rows), self.prepared)
-            score = self.sign * self.target.score(self.outputs.with_values(values), prepared)
+            score = self.sign * self.target.score(outputs, prepared)
             return number + 1, results.write(number, score)
 
         _, results = tf.while_loop(

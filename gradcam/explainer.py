@@ -93,13 +93,7 @@ class Explainer:
             target: see `gradcam.targets`; None for each image's own top class.
             top_k: explain so many of the top classes of each image.
         """
-        question = self._question(images, target, top_k)
-        size = self._settings.batch_size or IMAGES_PER_RUN
-        parts = [
-            self._answer(question.rows(slice(first, first + size)), first)
-            for first in range(0, len(question.batch), size)
-        ]
-        return _joined(parts, self._settings)
+        return self._explained(self._question(images, target, top_k))
 
     def prepare(self, images: Any, target: Any = None, top_k: int | None = None) -> list[str]:
         """Trace for such images and such a target, without running the model on them.
@@ -111,7 +105,7 @@ class Explainer:
             The paths of the layers.
         """
         question = self._question(images, target, top_k)
-        program = self._program(question)
+        program = self._program(question, question.key())
         program.target.check(program.outputs, question.arguments)
         return [scene.call.path for scene in program.scenes]
 
@@ -123,9 +117,32 @@ class Explainer:
         arguments = asked.arguments(len(batch)) if asked else ()
         return Question(batch, asked, arguments, top_k)
 
-    def _answer(self, question: Question, first: int) -> dict[str, Any]:
+    def _explained(self, question: Question) -> Explanation:
+        try:
+            return _joined(self._parts(question), self._settings)
+        except ModelError as error:
+            if error.code != "cannot-run" or self._source.specs() is not None:
+                raise
+            # A subclassed model doesn't say what it takes: integers as they are, or floats.
+            floats = question.in_floats()
+            wrong = inputs.misfit(self._source, question.batch) if floats is None else None
+            if wrong is not None:
+                raise wrong from error
+            if floats is None:
+                raise
+        return self._explained(floats)
+
+    def _parts(self, question: Question) -> list[dict[str, Any]]:
+        size = self._fixed_rows() or self._settings.batch_size or IMAGES_PER_RUN
+        key = question.key()  # once: it is a new one each time for what can't be compared
+        return [
+            self._answer(question.rows(slice(first, first + size)), key, first)
+            for first in range(0, len(question.batch), size)
+        ]
+
+    def _answer(self, question: Question, key: Any, first: int) -> dict[str, Any]:
         """Explain as many images as go through the model at once; `first` is their first number."""
-        program = self._program(question)
+        program = self._program(question, key)
         program.target.check(program.outputs, question.arguments)
         results = tf.nest.map_structure(lambda tensor: tensor.numpy(), program(question))
         verdicts.check_finite(program, question, results, first)
@@ -141,10 +158,10 @@ class Explainer:
             + verdicts.blank_maps(program, results, labels, first),
         }
 
-    def _program(self, question: Question) -> Program:
+    def _program(self, question: Question, kind: Any) -> Program:
         """The traced program for this kind of question, traced now if there is none."""
         size = len(question.batch) if self._fixes_batch else self._fixed_rows()
-        key = (question.key(), size)
+        key = (kind, size)
         with self._lock:
             program = self._programs.get(key)
             if program is None:

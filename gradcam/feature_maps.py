@@ -38,6 +38,9 @@ PREPARES_IMAGE = re.compile(
 )
 SEQUENCE_LAYER = re.compile(r"(MultiHeadAttention|GroupedQueryAttention|RNN|Embedding)")
 
+EACH_STEP = re.compile(r"(TimeDistributed|ConvLSTM\dD)")  # calls the same layer for each step
+UNTRACKED = re.compile(r"(Conv[23]D|DepthwiseConv2dNative|Conv[23]DBackpropInput(V2)?)")
+
 
 @dataclass(frozen=True)
 class LayerInfo:
@@ -116,7 +119,7 @@ class FeatureMaps:
         """Whether the automatic choice may take a call."""
         return (
             bool(call.path)
-            and call.is_leaf
+            and _is_whole(call)
             and not _is_any(call, MOVES_VALUES)
             and not _is_any(call, PREPARES_IMAGE)
             and self.is_connected(call)
@@ -125,14 +128,21 @@ class FeatureMaps:
             and self.is_learned(call)
         )
 
-    def choose(self, name: str) -> Call:
+    def choose(self, name: str, seen: tf.Tensor | None = None) -> Call:
         """The last feature map before the target.
+
+        Args:
+            name: the model's name, for the error.
+            seen: an input that the layer has to see.
 
         Raises:
             NotAFeatureMapError: there is none, with the reason.
         """
         calls = self._recording.calls
-        chosen = next((call for call in reversed(calls) if self.is_candidate(call)), None)
+        found = (call for call in reversed(calls) if self.is_candidate(call))
+        chosen = next(
+            (call for call in found if seen is None or seen.op in ancestors(call.outputs)), None
+        )
         if chosen is not None:
             return chosen
         reasons = [self.reason(call)[0] for call in calls if call.path and call.is_leaf]
@@ -171,6 +181,40 @@ class FeatureMaps:
         found = (c for c in later if _is_any(c, SEQUENCE_LAYER) and self.is_connected(c))
         return next((other.path for other in found), None)
 
+    def hidden_after(self, call: Call) -> list[str]:
+        """What computes feature maps behind a call, but can't be tapped, in words."""
+        calls = self._recording.calls
+        in_graphs = [
+            f"'{other.path}' inside {other.inside}"
+            for other in calls[calls.index(call) + 1 :]
+            if other.is_leaf and other.has_weights and self._is_hidden_map(other, call)
+        ]
+        return list(dict.fromkeys([*in_graphs, *self._untracked_after(call)]))
+
+    def _is_hidden_map(self, hidden: Call, chosen: Call) -> bool:
+        """Whether a call that can't be tapped makes a feature map outside of the chosen call."""
+        shape = hidden.hidden_shape
+        if shape is None or shape.rank is None or shape.rank < 3 or _around(hidden) is not None:
+            return False
+        around = hidden.parent
+        while around is not None and not around.outputs:
+            around = around.parent
+        is_used = around is None or not around.path or self.is_connected(around)
+        is_inside = chosen in _parents(hidden)
+        return is_used and not is_inside and any(size != 1 for size in shape.as_list()[1:-1])
+
+    def _untracked_after(self, call: Call) -> Iterable[str]:
+        """Convolutions that no layer of the model stands for, in the order of the graph."""
+        for operation in call.outputs[0].graph.get_operations()[call.last_op :]:
+            if not UNTRACKED.fullmatch(operation.type) or operation not in self._way:
+                continue
+            maker = self._recording.maker(operation)
+            size = operation.outputs[0].shape[1:-1].as_list() if maker else []
+            if maker is not None and not maker.is_leaf and any(n != 1 for n in size):
+                scope = operation.name.split("/")
+                name = scope[-2] if len(scope) > 1 else scope[0]
+                yield f"the {operation.type} of '{name}', which is no layer of the model's attributes"
+
     def _has_positions(self, output: tf.Tensor) -> bool:
         """Whether a (batch, n, channels) tensor comes from a layer along one axis of positions."""
         for call in self._upstream(output):
@@ -182,7 +226,7 @@ class FeatureMaps:
     def is_learned(self, call: Call) -> bool:
         """Whether weights, other than those that normalise the image, made the output."""
         return any(
-            other.has_weights and not _is_any(other, PREPARES_IMAGE)
+            (other.has_weights or _is_any(other, EACH_STEP)) and not _is_any(other, PREPARES_IMAGE)
             for other in self._upstream(call.outputs[0])
         )
 
@@ -191,6 +235,21 @@ class FeatureMaps:
             call = self._recording.maker(operation)
             if call is not None:
                 yield call
+
+
+def _is_whole(call: Call) -> bool:
+    """Whether a call is the smallest that shows all of its map: some layers call one a step."""
+    is_split = any(_is_any(parent, EACH_STEP) for parent in _parents(call))
+    return (call.is_leaf or _is_any(call, EACH_STEP)) and not is_split
+
+
+def _parents(call: Call) -> list[Call]:
+    """The calls around a call, the nearest first."""
+    parents = []
+    while call.parent is not None:
+        call = call.parent
+        parents.append(call)
+    return parents
 
 
 def _around(call: Call) -> Call | None:

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from gradcam.sentences import (
+    about_callbacks,
     about_commands,
     about_diagnosis,
     about_files,
@@ -18,6 +19,7 @@ from gradcam.sentences import (
     about_layers,
     about_models,
     about_reports,
+    about_saved_models,
     about_targets,
     warnings,
 )
@@ -28,11 +30,13 @@ if TYPE_CHECKING:
 SENTENCES: dict[str, str] = (
     about_models.SENTENCES
     | about_files.SENTENCES
+    | about_saved_models.SENTENCES
     | about_layers.SENTENCES
     | about_images.SENTENCES
     | about_targets.SENTENCES
     | about_commands.SENTENCES
     | about_reports.SENTENCES
+    | about_callbacks.SENTENCES
     | warnings.SENTENCES
     | about_diagnosis.SENTENCES
 )

@@ -97,7 +97,32 @@ def _webp(data: bytes) -> Header:
 
 def _gif(data: bytes) -> Header:
     width, height = struct.unpack_from("<HH", data, 6)
-    return Header("GIF", width, height, data.rstrip(b"\0").endswith(b";"))
+    try:
+        _after_first_frame(data)
+    except IndexError:
+        return Header("GIF", width, height, complete=False)
+    return Header("GIF", width, height)
+
+
+def _after_first_frame(data: bytes) -> int:
+    """Where the first picture of a GIF ends; an `IndexError` where that is missing."""
+    place = 13 + _colours(data[10])
+    while data[place] == 0x21:  # an extension: its kind, then blocks
+        place = _after_blocks(data, place + 2)
+    if data[place] != 0x2C:
+        return place
+    return _after_blocks(data, place + 11 + _colours(data[place + 9]))
+
+
+def _colours(flags: int) -> int:
+    """The bytes of a table of colours that its flags announce."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _after_blocks(data: bytes, place: int) -> int:
+    while data[place]:
+        place += data[place] + 1
+    return place + 1
 
 
 def _bmp(data: bytes) -> Header:

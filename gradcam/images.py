@@ -109,7 +109,16 @@ def for_display(picture: np.ndarray, longest: int = 1024) -> np.ndarray:
         times = -(-SMALLEST_DISPLAYED // largest)
         return picture.repeat(times, 0).repeat(times, 1)  # its pixels are still to be seen
     share = min(1.0, longest / largest)
-    return resize(picture, max(1, round(height * share)), max(1, round(width * share)))
+    size = max(1, round(height * share)), max(1, round(width * share))
+    # Averaging is slow, and only needed where pixels would be skipped.
+    return stretch(picture, *size) if share > 0.5 else resize(picture, *size)
+
+
+def stretch(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A picture or a heatmap in another size, interpolated: for what is smooth, or stays large."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def grey(picture: np.ndarray) -> np.ndarray:
@@ -234,3 +243,38 @@ def _colormap(name: str) -> int:
             advice="turbo is the default.",
         )
     return COLORMAPS[name]
+
+
+# Pictures of several pictures.
+
+_INK, _PAPER, _FRAME = (32, 36, 44), (255, 255, 255), (255, 255, 255)
+_GAP, _CAPTION = 12, 30
+
+
+def outlined(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """A picture with a line around the part where a mask (height, width) is more than a half."""
+    inside = (mask > 0.5).astype(np.uint8)
+    # Nothing is outside of the picture: a part that reaches its edge is closed there.
+    padded = cv2.copyMakeBorder(inside, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    contours, _ = cv2.findContours(
+        padded, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(-1, -1)
+    )
+    lines = [cv2.approxPolyDP(contour, 3, True) for contour in contours]
+    return cv2.polylines(picture.copy(), lines, True, _FRAME, 2, cv2.LINE_AA)
+
+
+def contact_sheet(pictures: list[np.ndarray], labels: list[str], columns: int) -> np.ndarray:
+    """Pictures of one size (height, width, 3) in rows, each with its label below, on white."""
+    height, width = pictures[0].shape[:2]
+    rows = -(-len(pictures) // columns)
+    step = (height + _CAPTION + _GAP, width + _GAP)
+    size = (rows * step[0] + _GAP, columns * step[1] + _GAP, 3)
+    sheet = np.full(size, _PAPER, np.uint8)
+    for number, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
+        y = _GAP + number // columns * step[0]
+        x = _GAP + number % columns * step[1]
+        sheet[y : y + height, x : x + width] = picture
+        font = (cv2.FONT_HERSHEY_SIMPLEX, 0.5)
+        place = (x, y + height + 20)
+        cv2.putText(sheet, label, place, *font, _INK, 1, cv2.LINE_AA)
+    return sheet

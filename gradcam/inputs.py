@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -40,6 +41,12 @@ class Batch:
         """Some of the images."""
         return Batch([array[rows] for array in self.arrays], self.structure)
 
+    def in_floats(self) -> Batch | None:
+        """The same with floats in the place of integers; None where there are none."""
+        if all(array.dtype.kind == "f" for array in self.arrays):
+            return None
+        return Batch([array.astype(np.float32) for array in self.arrays], self.structure)
+
     def key(self) -> tuple[Any, ...]:
         """What a trace depends on: structure, shapes without the batch, and types."""
         return (
@@ -74,14 +81,9 @@ def _by_input(images: Any, specs: Sequence[InputSpec]) -> list[Any]:
     """One entry an input, in the order of the model's inputs."""
     names = [spec.name for spec in specs]
     if isinstance(images, dict):
-        if set(images) != set(names):
-            raise ImageError(
-                "inputs-names",
-                received=findings.listing(sorted(map(str, images))),
-                expected=findings.listing(names),
-            )
-        return [images[name] for name in names]
+        return _of_dict(images, specs)
     if len(specs) == 1:
+        _check_labels(images, len(specs[0].shape))
         # A list with one batch in it is how Keras itself takes a single input.
         is_wrapped = isinstance(images, list | tuple) and len(images) == 1
         return [images[0] if is_wrapped and np.ndim(images[0]) == len(specs[0].shape) else images]
@@ -91,12 +93,56 @@ def _by_input(images: Any, specs: Sequence[InputSpec]) -> list[Any]:
     return list(images)
 
 
+def _of_dict(images: dict[Any, Any], specs: Sequence[InputSpec]) -> list[Any]:
+    """By the names of the inputs, or by the keys of the model. Others are left alone, as by Keras."""
+    keys = [spec.way if spec.way and isinstance(spec.way[0], str) else None for spec in specs]
+    for ways in (keys, [(spec.name,) for spec in specs]):
+        found = [_at(images, way) if way else None for way in ways]
+        if all(array is not None for array in found):
+            return found
+    known = [
+        spec.name if way is None else "/".join(map(str, way))
+        for spec, way in zip(specs, keys, strict=True)
+    ]
+    received = findings.listing(sorted(map(str, images)))
+    raise ImageError("inputs-names", received=received, expected=findings.listing(known))
+
+
+def _at(images: Any, way: tuple[Any, ...]) -> Any:
+    """What the keys lead to, or None."""
+    for key in way:
+        if isinstance(images, dict):
+            images = images.get(key)
+        else:
+            is_there = isinstance(images, list | tuple) and isinstance(key, int)
+            images = images[key] if is_there and key < len(images) else None
+    return images
+
+
+def _check_labels(images: Any, rank: int) -> None:
+    """Raise for the pairs of images and labels that data sets give."""
+    if not isinstance(images, tuple) or len(images) not in {2, 3}:
+        return
+    if np.ndim(_first(images[0])) + 1 == rank and np.ndim(_first(images[1])) + 1 < rank:
+        raise ImageError(
+            "images-kind",
+            received=f"a tuple of {len(images)} arrays",
+            advice="If it is (images, labels), give the images alone: batch[0].",
+        )
+
+
+def _first(batch: Any) -> Any:
+    """The first row of a batch."""
+    return batch[0] if np.ndim(batch) else batch
+
+
 def _unspecified(source: Source, images: Any) -> Batch:
     """The inputs of a subclassed model, which doesn't say what it takes."""
     shape = source.built_shape()
+    if shape is not None:
+        _check_labels(images, len(shape))
     if isinstance(images, dict) or _are_several(images, source):
-        leaves = [_leaf(leaf) for leaf in tf.nest.flatten(images)]
-        return Batch(leaves, tf.nest.map_structure(lambda _: 0, images))
+        return _nested(source, images)
     count = source.built_count()
     if count is not None:
         raise ImageError("inputs-names", received="one array", expected=f"a list of {count}")
@@ -107,11 +153,49 @@ def _unspecified(source: Source, images: Any) -> Batch:
     ):
         images = images[0]
     array = _array(images, None)
-    if shape is not None and array.ndim == len(shape) - 1:
-        array = array[np.newaxis]
-    if shape is not None and array.ndim != len(shape):
+    if shape is None:
+        return Batch([_leaf(images)])
+    if array.ndim == len(shape) - 1:
+        array, images = array[np.newaxis], np.asarray(images)[np.newaxis]
+    if array.ndim != len(shape):
         raise _rank_error(array, (None, *shape[1:]), "")
-    return Batch([array])
+    return Batch([_leaf(images)])
+
+
+def _nested(source: Source, images: Any) -> Batch:
+    """Several inputs, nested as the model takes them."""
+    count = source.built_count()
+    if count is not None and isinstance(images, list | tuple) and len(images) != count:
+        received = f"{len(images)} arrays"
+        raise ImageError("inputs-names", received=received, expected=f"a list of {count}")
+    structure = tf.nest.map_structure(lambda _: 0, images)
+    leaves = [_leaf(leaf) for leaf in tf.nest.flatten(images)]
+    shapes = source.built_shapes()
+    known = tf.nest.flatten(shapes) if shapes is not None else []
+    if len(known) == len(leaves) and all(
+        leaf.ndim == shape.rank - 1 for leaf, shape in zip(leaves, known, strict=True)
+    ):
+        leaves = [leaf[np.newaxis] for leaf in leaves]  # one image, in all of its inputs
+    return Batch(leaves, structure)
+
+
+def misfit(source: Source, batch: Batch) -> ImageError | None:
+    """The error for images unlike those that a subclassed model was built with, if they are."""
+    shapes = source.built_shapes() if source.specs() is None else None
+    known = tf.nest.flatten(shapes) if shapes is not None else []
+    if len(known) != len(batch.arrays):
+        return None
+    for number, (array, of_build) in enumerate(zip(batch.arrays, known, strict=True)):
+        shape = tuple(of_build.as_list())
+        if array.ndim == len(shape) and not _fits(array.shape[1:], shape[1:]):
+            return ImageError(
+                "images-shape",
+                shape=array.shape,
+                name=f" {number}" if len(known) > 1 else "",
+                expected=_expected(shape),
+                advice=_shape_advice(array.shape, shape),
+            )
+    return None
 
 
 def _are_several(images: Any, source: Source) -> bool:
@@ -133,7 +217,7 @@ def _ranks(arrays: Sequence[Any]) -> set[int]:
 
 
 def _leaf(given: Any) -> np.ndarray:
-    """One of several inputs: numbers that are no images, such as ids, keep their type."""
+    """An input of unknown type: numbers that are no images, such as ids, keep theirs."""
     array = _array(given, None)
     own = np.asarray(given)
     return own if own.dtype.kind in "biu" and own.ndim < BATCH_RANK else array
@@ -141,12 +225,14 @@ def _leaf(given: Any) -> np.ndarray:
 
 def _array(images: Any, dtype: str | None) -> np.ndarray:
     """Numbers of the type that the model takes; integers become floats unless it takes integers."""
-    if isinstance(images, str | bytes) or not hasattr(images, "__len__"):
+    is_array = hasattr(images, "__array__") or hasattr(images, "__array_interface__")
+    is_data = isinstance(images, tf.data.Dataset | keras.utils.PyDataset)
+    if isinstance(images, str | bytes) or is_data or not (hasattr(images, "__len__") or is_array):
         kind = type(images).__name__
         advice = (
             "Read the file with gradcam.read_images."
             if isinstance(images, str | bytes)
-            else "Take one batch out of a data set with next(iter(data))."
+            else "Take one batch out of a data set with next(iter(data)), without its labels."
         )
         raise ImageError("images-kind", received=f"a {kind}", advice=advice)
     try:

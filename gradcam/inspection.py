@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from gradcam import feature_maps, taps
+from gradcam.errors import ModelError
 
 if TYPE_CHECKING:
     from gradcam.feature_maps import LayerInfo
+    from gradcam.taps import Source
+
+IDS_RANK = 2  # (batch, ids)
 
 
 def layers(model: Any) -> list[LayerInfo]:
@@ -32,12 +36,28 @@ def layers(model: Any) -> list[LayerInfo]:
     source = taps.open_source(model)
     specs = source.specs()
     if specs is not None:
-        structure = None
         signature = [tf.TensorSpec(spec.shape, spec.dtype) for spec in specs]
-    else:
-        shapes = source.example_shapes()
-        structure = None if isinstance(shapes, tf.TensorShape) else shapes
-        signature = [tf.TensorSpec(shape, tf.float32) for shape in tf.nest.flatten(shapes)]
+        return _described(source, signature, None)
+    shapes = source.example_shapes()
+    structure = None if isinstance(shapes, tf.TensorShape) else shapes
+    flat = tf.nest.flatten(shapes)
+    try:
+        return _described(source, [tf.TensorSpec(shape, tf.float32) for shape in flat], structure)
+    except ModelError as error:
+        if error.code != "cannot-run":
+            raise
+        signature = [tf.TensorSpec(shape, _likely_type(shape)) for shape in flat]
+        if all(spec.dtype == tf.float32 for spec in signature):
+            raise
+    return _described(source, signature, structure)
+
+
+def _likely_type(shape: tf.TensorShape) -> tf.DType:
+    """Of an input that may be ids: what has no channels is no image."""
+    return tf.int32 if shape.rank is not None and shape.rank <= IDS_RANK else tf.float32
+
+
+def _described(source: Source, signature: list[tf.TensorSpec], structure: Any) -> list[LayerInfo]:
     found: list[LayerInfo] = []
 
     def trace(*inputs: tf.Tensor) -> list[tf.Tensor]:

@@ -5,7 +5,6 @@ What lies at the path is decided by its content, never by its name.
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +39,7 @@ def load_model(
     Raises:
         ModelError: says what was found at the path, and what to do. Nothing is ever written there.
 
-    >>> import pathlib, tempfile
+    >>> import keras, pathlib, tempfile
     >>> model = keras.Sequential([
     ...     keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, name="conv"),
     ...     keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2),
@@ -54,10 +53,11 @@ def load_model(
     place = Path(path)
     kind = file_kinds.recognise(place)
     if kind == file_kinds.SAVED_MODEL:
-        saved_models = importlib.import_module("gradcam.saved_models")
-        return saved_models.open_saved_model(place, safe_mode=safe_mode, signature=signature)
+        from gradcam.saved_models import open_saved_model  # noqa: PLC0415 - TensorFlow, as below
+
+        return open_saved_model(place, safe_mode=safe_mode, signature=signature)
     if signature is not None:
         raise ModelError("signature-of-a-file", path=str(path), signature=signature)
-    from gradcam import keras_files  # noqa: PLC0415 - TensorFlow, only once it is a model
+    from gradcam.keras_files import rebuilding  # noqa: PLC0415 - TensorFlow, once it is a model
 
-    return keras_files.load(place, kind, dict(custom_objects or {}), safe_mode)
+    return rebuilding.load(place, kind, dict(custom_objects or {}), safe_mode)

@@ -7,7 +7,7 @@ that are trained further are seen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -20,8 +20,6 @@ from gradcam.methods import METHODS
 from gradcam.scoring import Outputs, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
 
     from gradcam.inputs import Batch
@@ -65,6 +63,11 @@ class Question:
         """The same question about some of the images."""
         arguments = tf.nest.map_structure(lambda values: values[rows], self.arguments)
         return Question(self.batch.rows(rows), self.target, arguments, self.top_k)
+
+    def in_floats(self) -> Question | None:
+        """The same question about floats; None where the images are floats already."""
+        batch = self.batch.in_floats()
+        return replace(self, batch=batch) if batch is not None else None
 
     def key(self) -> tuple[Any, ...]:
         """Questions with the same key are answered by one program."""
@@ -144,9 +147,11 @@ class Program:
         maps = FeatureMaps(recording, self.outputs.outputs, [scores])
         sign = -1.0 if settings.counterfactual else 1.0
         candidates = maps.candidates()
-        scenes = []
+        scenes: list[Scene] = []
         for layer in settings.layers:
             call = self._call(recording, maps, layer)
+            if any(call is scene.call for scene in scenes):
+                raise GradCamError("layer-twice", path=call.path)
             data_format = maps.data_format(call)
             rank = len(positions(call.outputs[0].shape, data_format))
             scenes.append(
@@ -162,13 +167,15 @@ class Program:
                     sign=sign,
                     candidates=candidates,
                     sequence=maps.sequence_after(call) if layer is None else None,
+                    hidden=maps.hidden_after(call) if layer is None else (),
                 )
             )
         return scenes
 
     def _call(self, recording: Recording, maps: FeatureMaps, layer: Any) -> Call:
         if layer is None:
-            return maps.choose(self.source.name)
+            inputs = dict(zip(recording.input_names, recording.inputs, strict=True))
+            return maps.choose(self.source.name, inputs.get(self.settings.input or ""))
         call = paths.resolve(recording, layer)
         maps.check(call, str(self.target))
         return call
@@ -237,6 +244,9 @@ class Program:
             warnings.append(findings.message("warn-class-independent", method=settings.method))
         for scene in self.scenes:
             path, frame = scene.call.path, scene.frame
+            if scene.hidden:
+                hidden = findings.listing(scene.hidden, limit=6)
+                warnings.append(findings.message("warn-hidden-layers", path=path, hidden=hidden))
             if scene.sequence:
                 warnings.append(
                     findings.message("warn-token-layers", path=path, sequence=scene.sequence)
@@ -264,9 +274,7 @@ class Program:
 
 def read_outputs(recording: Recording, settings: Settings) -> Outputs:
     """The outputs of a recording as targets read them."""
-    values: Sequence[tf.Tensor] = [
-        tf.cast(output.explained_tensor(settings.score), tf.float32) for output in recording.outputs
-    ]
-    return Outputs(
-        recording.outputs, values, recording.structure, settings.score, settings.class_names
+    empty = Outputs(
+        recording.outputs, (), (), recording.structure, settings.score, settings.class_names
     )
+    return empty.fetched(empty.fetches())

@@ -13,9 +13,9 @@ away again. The model is not changed by that:
   steps aside. One lock serialises the traces, because two wrappers must not remove each other.
 
 A `call` that is itself a `tf.function` is traced as the Python function that it was made of, and
-the layers inside it are seen. What runs in `while`, `map_fn`, a conditional or a rematerialised
-block has a graph of its own, out of which no activation can be taken; its calls are recorded as
-unreachable, so that an error can say so.
+the layers inside it are seen. A layer of a `keras.RematScope` runs without rematerialisation. What
+runs in `while`, `map_fn` or a conditional has a graph of its own, out of which no activation can be
+taken; its calls are recorded as unreachable, so that an error can say so.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 from keras.src.backend.common import global_state
+from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
 from gradcam.restoring import Belongings
 
@@ -56,6 +57,7 @@ class Call:
         theta: where its images were sampled, of a layer that is a spatial transformer.
         path: where it sits below the model, such as `"encoder[1]/conv"`.
         inside: the kind of graph that hides its output, or None when it can be tapped.
+        hidden_shape: the shape of an output that is hidden.
         layer: the layer object.
         training: the `training` that it was called with, None where it was not told.
         data_format: `"channels_first"`, `"channels_last"`, or None where the layer has none.
@@ -78,6 +80,7 @@ class Call:
     training: Any = None
     path: str = ""
     inside: str | None = None
+    hidden_shape: tf.TensorShape | None = None
     data_format: str | None = None
     has_weights: bool = False
     first_op: int = 0
@@ -187,6 +190,10 @@ class Recorder:
         if hasattr(operation, "_clear_losses"):
             # The losses of the user's own last call would be dropped when the model is entered.
             yield "_clear_losses", self._in_this_thread(operation._clear_losses, _nothing)
+        if getattr(operation, "_remat_mode", None) is not None:
+            # Rematerialising saves memory in training, and hides the layers and their gradients.
+            original = operation.rematerialized_call
+            yield "rematerialized_call", self._in_this_thread(original, _as_it_is)
         for name in _traced_functions(type(operation)):
             yield name, self._in_this_thread(getattr(operation, name), _plain(operation, name))
         if is_transformer(operation):
@@ -240,10 +247,19 @@ class Recorder:
                     self.failed = self.failed or entry
                 self._stack.pop()
                 entry.last_op = self._size()
-            self._leave(entry, result)
+            if in_symbolic_scope():
+                self._forget(entry)
+            else:
+                self._leave(entry, result)
             return result
 
         return call
+
+    def _forget(self, entry: Call) -> None:
+        """Drop a call by which Keras only found out what a layer has to build."""
+        del self.calls[self.calls.index(entry) :]
+        if entry.parent is not None:
+            entry.parent.children.remove(entry)
 
     def _enter(self, operation: Any, args: Any, kwargs: Any) -> Call:
         parent = self._stack[-1] if self._stack else None
@@ -256,7 +272,7 @@ class Recorder:
             inputs=tuple(
                 leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, tf.Tensor)
             ),
-            training=_training(operation, args, kwargs),
+            training=kwargs.get("training"),
             data_format=getattr(operation, "data_format", None),
             has_weights=bool(_own_weights(operation)),
             first_op=self._size(),
@@ -278,6 +294,7 @@ class Recorder:
             entry.inside = _inside(output, self._graph)
             if entry.inside is not None:
                 entry.outputs = ()
+                entry.hidden_shape = output.shape
                 break
 
     def _size(self) -> int:
@@ -322,17 +339,13 @@ def is_transformer(operation: Any) -> bool:
     return all(hasattr(operation, name) for name in TRANSFORMER_INTERFACE)
 
 
-def _training(operation: Any, args: Any, kwargs: Any) -> Any:
-    """The argument `training` of a call, wherever it stands."""
-    if "training" in kwargs or len(args) < 2:
-        return kwargs.get("training")
-    names = list(inspect.signature(type(operation).call).parameters)[1:]
-    place = names.index("training") if "training" in names else len(args)
-    return args[place] if place < len(args) else None
-
-
 def _nothing() -> None:
     """Stands in for a method that must not run."""
+
+
+def _as_it_is(function: Callable[..., Any], *_: Any, **__: Any) -> Callable[..., Any]:
+    """Stands in for a method that would wrap a function."""
+    return function
 
 
 def _traced_functions(kind: type) -> list[str]:

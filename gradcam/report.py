@@ -9,8 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
-import tempfile
 from functools import cache
 from importlib import resources
 from pathlib import Path, PurePath
@@ -22,6 +20,7 @@ from markupsafe import Markup
 
 from gradcam import images, report_content, report_text
 from gradcam.errors import GradCamError
+from gradcam.jobs import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +42,7 @@ def write(folder: str | Path) -> Path:
     path = folder / "report.html"
     text = _page(folder)
     try:
-        _replace(path, text.encode("utf-8"))
+        files.write(path, text.encode("utf-8"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise GradCamError("report-unwritable", path=path, reason=reason) from error
@@ -104,7 +103,7 @@ def _names(manifest: dict[str, Any]) -> Iterator[str]:
     for image in manifest["images"]:
         if image["status"] == "done":
             yield image["photo"]
-            yield from (shown["files"]["report"] for shown in image["maps"])
+            yield from (entry["files"]["report"] for entry in image["maps"])
 
 
 def _read(path: Path) -> bytes:
@@ -149,18 +148,3 @@ def _hash(text: str) -> str:
     """What a content security policy calls the one style, or the one script, that it lets in."""
     digest = hashlib.sha256(text.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file beside the place and then move it there, so that it is never half written."""
-    handle, temporary = tempfile.mkstemp(prefix=".report-", suffix=".html", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)  # mkstemp makes files that nobody else can open
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise

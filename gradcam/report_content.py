@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from gradcam import report_text
-from gradcam.report_text import shown
+from gradcam.findings import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,16 +32,19 @@ def read(manifest: dict[str, Any], source: Callable[[str], str]) -> dict[str, An
     classes = Counter(card["top"][0]["name"] for card in cards if card["top"])
     settings = manifest.get("settings", {})
     return {
-        "model": shown(PurePath(manifest["model"]).name),
+        "model": printable(PurePath(manifest["model"]).name),
         "cards": cards,
         "maps": [_beyond_the_first(card["maps"]) for card in cards],
-        "failed": [{"name": shown(i["path"]), "reason": shown(i["reason"])} for i in failed],
+        "failed": [
+            {"name": printable(i["path"]), "reason": printable(i["reason"])} for i in failed
+        ],
         "warned": sum(card["is_warned"] for card in cards),
         "classes": sorted(classes.items()),
         "axes": _axes_of_all(cards),
         "percent": percent,
         "opacity": round(100 * settings.get("alpha", 0.5)),
         "colormap": settings.get("colormap", "turbo"),
+        "warnings": [printable(text) for text in manifest.get("warnings", [])],
         "facts": _facts(manifest, settings),
         "shape": _shape(done),
     }
@@ -50,12 +53,12 @@ def read(manifest: dict[str, Any], source: Callable[[str], str]) -> dict[str, An
 def _card(image: dict[str, Any], source: Callable[[str], str], percent: bool) -> dict[str, Any]:
     path = PurePath(image["path"])
     height, width = image["size"]
-    targets = list(dict.fromkeys(str(shown_map["target"]) for shown_map in image["maps"]))
+    targets = list(dict.fromkeys(str(entry["target"]) for entry in image["maps"]))
     maps = [_map(entry, targets, source) for entry in image["maps"]]
     return {
-        "name": shown(image["path"]),
-        "folder": shown(f"{path.parent}/") if path.parent.name else "",
-        "file": shown(path.name),
+        "name": printable(image["path"]),
+        "folder": printable(f"{path.parent}/") if path.parent.name else "",
+        "file": printable(path.name),
         "photo": source(image["photo"]),
         "height": int(height),
         "width": int(width),
@@ -70,7 +73,7 @@ def _top(top: list[tuple[str, float]], percent: bool) -> list[dict[str, Any]]:
     largest = 1.0 if percent else max((abs(value) for _, value in top), default=1.0)
     return [
         {
-            "name": shown(name),
+            "name": printable(name),
             "score": value,
             "text": report_text.number(value, percent),
             "width": report_text.width(value, largest),
@@ -82,15 +85,15 @@ def _top(top: list[tuple[str, float]], percent: bool) -> list[dict[str, Any]]:
 def _map(entry: dict[str, Any], targets: list[str], source: Callable[[str], str]) -> dict[str, Any]:
     """A map as the page's script knows it; `rank` numbers the classes that were explained of an image."""
     layer = entry["layer"] if isinstance(entry["layer"], str) else " + ".join(entry["layer"])
-    target, method = shown(entry["target"]), shown(entry["method"])
+    target, method = printable(entry["target"]), printable(entry["method"])
     return {
         "rank": str(targets.index(str(entry["target"]))),
         "target": target,
         "method": method,
-        "layer": shown(layer),
+        "layer": printable(layer),
         "caption": f"{target} · {method} · score {entry['score']:.3g}",
-        "alt": f"Heatmap of {method} for {target} in {shown(layer)}",
-        "warnings": [shown(warning) for warning in entry["warnings"]],
+        "alt": f"Heatmap of {method} for {target} in {printable(layer)}",
+        "warnings": [printable(warning) for warning in entry["warnings"]],
         "src": source(entry["files"]["report"]),
     }
 
@@ -130,7 +133,11 @@ def _facts(manifest: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str
     facts = {"Model": manifest["model"], "SHA-256": manifest.get("sha256")}
     facts |= {key.replace("_", " ").capitalize(): value for key, value in settings.items()}
     facts |= manifest.get("versions", {})
-    return [(shown(key), shown(_words(value))) for key, value in facts.items() if value is not None]
+    return [
+        (printable(key), printable(_words(value)))
+        for key, value in facts.items()
+        if value is not None
+    ]
 
 
 def _words(value: Any) -> Any:

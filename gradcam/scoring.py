@@ -8,7 +8,7 @@ same decision.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class Outputs:
     Attributes:
         outputs: each output with its logits.
         values: the tensors that scores are taken from, in float32.
+        returned: what the model returned, in float32.
         structure: the outputs as the model nests them.
         score: `"logit"` or `"probability"`.
         class_names: the names of the classes, or None.
@@ -37,6 +38,7 @@ class Outputs:
 
     outputs: Sequence[Output]
     values: Sequence[tf.Tensor]
+    returned: Sequence[tf.Tensor]
     structure: Any
     score: str = "logit"
     class_names: tuple[str, ...] | None = None
@@ -77,16 +79,24 @@ class Outputs:
                 names=findings.listing(names),
                 hint=findings.suggestion(str(name), names),
             )
-        value = self.values[index]
-        return Outputs([self.outputs[index]], [value], value, self.score, self.class_names)
+        value, returned = self.values[index], self.returned[index]
+        one = [self.outputs[index]]
+        return Outputs(one, [value], [returned], value, self.score, self.class_names)
 
     def nested(self) -> Any:
         """The values as the model nests its outputs."""
         return tf.nest.pack_sequence_as(self.structure, list(self.values))
 
-    def with_values(self, values: Sequence[tf.Tensor]) -> Outputs:
+    def fetches(self) -> list[tf.Tensor]:
+        """The tensors that another run has to give."""
+        explained = [output.explained_tensor(self.score) for output in self.outputs]
+        return [*explained, *(output.value for output in self.outputs)]
+
+    def fetched(self, tensors: Sequence[tf.Tensor]) -> Outputs:
         """The outputs of another run, on changed images."""
-        return Outputs(self.outputs, values, self.structure, self.score, self.class_names)
+        floats = [tf.cast(tensor, tf.float32) for tensor in tensors]
+        count = len(self.outputs)
+        return replace(self, values=floats[:count], returned=floats[count:])
 
     def has_sides(self) -> bool:
         """Whether a single unit stands for two classes: 0 its negative side, 1 its positive."""
@@ -145,8 +155,8 @@ def looked_up(index: Any, class_names: Sequence[str] | None) -> Any:
     >>> looked_up(["dog", "cat"], ["cat", "dog"])
     [1, 0]
     """
-    if isinstance(index, list | tuple | np.ndarray) and len(np.shape(index)) == 1:
-        return [looked_up(name, class_names) for name in index] if _has_names(index) else index
+    if isinstance(index, list | tuple | np.ndarray) and _has_names(index):
+        return [looked_up(name, class_names) for name in index]
     if not isinstance(index, str):
         return index
     if class_names is None:
@@ -155,7 +165,10 @@ def looked_up(index: Any, class_names: Sequence[str] | None) -> Any:
         hint = findings.suggestion(index, class_names)
         names = findings.listing(class_names)
         raise TargetError("unknown-class", name=index, names=names, hint=hint)
-    return list(class_names).index(index)
+    places = [place for place, name in enumerate(class_names) if name == index]
+    if len(places) > 1:
+        raise TargetError("ambiguous-class", name=index, indices=findings.listing(places))
+    return places[0]
 
 
 def _has_names(values: Any) -> bool:
@@ -164,12 +177,34 @@ def _has_names(values: Any) -> bool:
 
 def per_image(value: Any, batch: int, what: str) -> np.ndarray:
     """One integer an image, (batch, 1), from one for all or one each."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        array = np.asarray(None)
     if array.dtype.kind not in "iu" or array.ndim > 1:
         raise TargetError("target-kind", received=repr(value), advice="")
     if array.ndim == 1 and len(array) != batch:
         raise TargetError("target-count", count=len(array), what=what, batch=batch)
-    return np.broadcast_to(array.reshape(-1, 1), (batch, 1)).astype(np.int32)
+    limits = np.iinfo(np.int32)  # out of range for any output, and still after the cast
+    array = np.clip(array.reshape(-1, 1), limits.min, limits.max)
+    return np.broadcast_to(array, (batch, 1)).astype(np.int32)
+
+
+def numbers(given: Any, **facts: str) -> np.ndarray:
+    """Finite numbers in float32, or the error that `facts` describe."""
+    try:
+        array = np.asarray(given)
+        is_number = array.dtype.kind in "biuf" or array.dtype.name == "bfloat16"
+        array = array.astype(np.float32) if is_number else array
+    except ValueError:  # lists of different lengths
+        is_number = False
+    if not is_number:
+        received = f"{given!r:.80}"
+    elif np.isfinite(array).all():
+        return array
+    else:
+        received = "NaN" if np.isnan(array).any() else "an infinity"
+    raise TargetError("target-argument", received=received, **facts)
 
 
 def check_range(indices: Any, classes: int | None, class_names: Sequence[str] | None) -> None:
@@ -201,14 +236,9 @@ def side(outputs: Outputs, value: tf.Tensor, positive: tf.Tensor) -> tf.Tensor:
 def is_positive(output: Output) -> tf.Tensor:
     """Where single units are on their positive side, in the shape of the output.
 
-    The logit's sign says so; behind two activations in a row only what the model returns does.
+    The logit's sign says so; behind two activations in a row only what the model returns does. In
+    the middle it is the negative side, as in Keras' metrics.
     """
     if output.first is not None and output.ending == "sigmoid":
-        return output.value >= 0.5
-    return output.logits >= 0
-
-
-def most_frequent(winners: tf.Tensor, classes: int) -> tf.Tensor:
-    """The class that wins at most pixels of each image, (batch, 1)."""
-    counts = tf.reduce_sum(tf.one_hot(winners, classes), [1, 2])
-    return tf.argmax(counts, -1, tf.int32)[:, None]
+        return output.value > 0.5
+    return output.logits > 0

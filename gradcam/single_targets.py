@@ -1,4 +1,4 @@
-"""The targets that read one output: a class, a side, a quantity, a region, an embedding."""
+"""The targets that read one output of a row an image: a class, a side, a quantity, an embedding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gradcam.scoring import (
     check_range,
     is_positive,
     looked_up,
-    most_frequent,
+    numbers,
     per_image,
     side,
 )
@@ -202,106 +202,18 @@ class Regression(Target):
         """The unit, as the model returns it up to the logit."""
         del prepared
         _, value = outputs.units(self)
-        check_range(np.array([self.index]), value.shape[-1], None)
+        units = value.shape[-1]
+        if units is not None and not 0 <= self.index < units:
+            raise TargetError("unit-range", index=self.index, units=units, last=units - 1)
         return value[:, self.index : self.index + 1]
-
-
-@dataclass(frozen=True, eq=False)
-class Segmentation(Target):
-    """A class in an output of (batch, height, width, classes): its scores summed over pixels.
-
-    Args:
-        class_index: the class or its name, or one an image. None takes each image's most frequent class.
-        mask: the pixels, (height, width) or (batch, height, width). None takes those where the
-            class wins.
-
-    >>> Segmentation(2).key
-    ('Segmentation', True, None)
-    """
-
-    class_index: Any = None
-    mask: Any = None
-    zero_hint = " (the class wins at no pixel, or the mask is empty)"
-
-    def __repr__(self) -> str:
-        mask = "" if self.mask is None else ", mask=..."
-        return f"Segmentation({self.class_index}{mask})"
-
-    def named(self, class_names: Sequence[str] | None) -> Segmentation:
-        """The same classes by index."""
-        return Segmentation(looked_up(self.class_index, class_names), self.mask)
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """Which of the two are given, and the size of the mask."""
-        shape = None if self.mask is None else np.shape(self.mask)[-2:]
-        return ("Segmentation", self.class_index is not None, shape)
-
-    def arguments(self, batch: int) -> tuple[Any, ...]:
-        """The class of each image, and the mask of each."""
-        given: list[Any] = [(), ()]
-        if self.class_index is not None:
-            given[0] = per_image(self.class_index, batch, "classes")
-        if self.mask is not None:
-            mask = np.asarray(self.mask, np.float32)
-            if mask.ndim == 2:
-                mask = np.broadcast_to(mask, (batch, *mask.shape))
-            if mask.ndim != 3:
-                raise TargetError(
-                    "mask-shape", shape=mask.shape, expected="(height, width) or one an image"
-                )
-            if len(mask) != batch:
-                raise TargetError("target-count", count=len(mask), what="masks", batch=batch)
-            given[1] = mask
-        return tuple(given)
-
-    def check(self, outputs: Outputs, arguments: tuple[Any, ...]) -> None:
-        """The classes must exist."""
-        given = arguments[0][:, 0] if self.class_index is not None else ()
-        check_range(given, outputs.only()[1].shape[-1], outputs.class_names)
-
-    def prepare(self, outputs: Outputs, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The class of each image, and its pixels."""
-        output, value = outputs.only()
-        if value.shape.rank != 4:
-            raise TargetError(
-                "target-output",
-                target=self,
-                shape=output.value.shape,
-                expected="(batch, height, width, classes)",
-                advice="Give a class index, or a function of the outputs.",
-            )
-        classes = value.shape[-1]
-        winners = (
-            tf.argmax(value, -1, tf.int32)
-            if classes != 1
-            # A single channel is the foreground, where its logit is positive.
-            else tf.where(output.logits[..., 0] > 0, 0, -1)
-        )
-        index = arguments[0] if self.class_index is not None else most_frequent(winners, classes)
-        wins = tf.cast(winners == index[:, :, None], tf.float32)
-        mask = wins if self.mask is None else arguments[1]
-        if not mask.shape[1:].is_compatible_with(value.shape[1:3]):
-            raise TargetError(
-                "mask-shape", shape=np.shape(self.mask), expected=tuple(value.shape[1:3])
-            )
-        return index, mask
-
-    def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
-        """The scores of the class, summed over the pixels."""
-        index, mask = prepared
-        value = outputs.only()[1]
-        chosen = tf.one_hot(index[:, 0], tf.shape(value)[-1])[:, None, None, :]
-        return tf.reduce_sum(value * chosen * mask[..., None], [1, 2, 3])[:, None]
-
-    def explained_index(self, prepared: tuple[Any, ...]) -> tf.Tensor | None:
-        """The class."""
-        return prepared[0]
 
 
 @dataclass(frozen=True, eq=False)
 class Similarity(Target):
     """How alike an embedding is to a reference: the cosine between the two.
+
+    A reference is taken from an output as the model returns it, so it is that which is compared:
+    behind a final softmax or sigmoid the probabilities, not the logits.
 
     Args:
         reference: (features,) for all images, or (batch, features).
@@ -318,20 +230,11 @@ class Similarity(Target):
     @property
     def key(self) -> tuple[Any, ...]:
         """The number of features is part of the trace."""
-        return ("Similarity", np.shape(self.reference)[-1:])
+        return ("Similarity", self._numbers().shape[-1:])
 
     def arguments(self, batch: int) -> tuple[Any, ...]:
         """The reference of each image."""
-        try:
-            reference = np.asarray(self.reference, np.float32)
-        except (TypeError, ValueError) as error:
-            raise TargetError(
-                "target-argument",
-                received=repr(self.reference),
-                argument="the reference of Similarity",
-                expected="numbers of shape (features,) or (batch, features)",
-                advice="Take it from the same output of the model.",
-            ) from error
+        reference = self._numbers()
         if reference.ndim == 1:
             reference = np.broadcast_to(reference, (batch, len(reference)))
         if reference.ndim != 2:
@@ -341,9 +244,20 @@ class Similarity(Target):
             raise TargetError("target-count", count=len(reference), what="references", batch=batch)
         return (reference,)
 
+    def _numbers(self) -> np.ndarray:
+        return numbers(
+            self.reference,
+            argument="the reference of Similarity",
+            expected="finite numbers of shape (features,) or (batch, features)",
+            advice="Take it from the same output of the model.",
+        )
+
     def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
         """The cosine."""
-        value = outputs.units(self)[1]
+        outputs.units(self)
+        value = outputs.returned[0]
+        if value.shape.rank == 1:
+            value = value[:, None]
         if not prepared[0].shape[1:].is_compatible_with(value.shape[1:]):
             expected = f"({value.shape[-1]},) or (batch, {value.shape[-1]})"
             raise TargetError("reference-shape", shape=np.shape(self.reference), expected=expected)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import keras
 import tensorflow as tf
@@ -24,7 +24,7 @@ from gradcam.graph import ancestors
 from gradcam.recorder import Call, Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 # What the user's own code may raise while it is traced.
@@ -41,11 +41,15 @@ _USER_ERRORS = (
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What one input of a model takes: `shape` with the batch axis, None where it is open."""
+    """What one input of a model takes: `shape` with the batch axis, None where it is open.
+
+    `way` are the keys that lead to it where the model takes its inputs in dicts or lists.
+    """
 
     name: str
     shape: tuple[int | None, ...]
     dtype: str
+    way: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +62,7 @@ class Recording:
         calls: every call of a layer or operation, in order; the first is the model itself.
         outputs: the outputs, with their logits.
         structure: the outputs as the model nests them.
+        makers: the innermost call that made each operation, where the calls were not watched.
     """
 
     inputs: list[tf.Tensor]
@@ -65,6 +70,7 @@ class Recording:
     calls: list[Call]
     outputs: list[logits.Output]
     structure: Any
+    makers: Mapping[tf.Operation, Call] | None = None
 
     def leads_to_output(self, call: Call) -> bool:
         """Whether the model's outputs depend on the call."""
@@ -75,7 +81,9 @@ class Recording:
         return ancestors(output.value for output in self.outputs)
 
     @functools.cached_property
-    def _makers(self) -> dict[tf.Operation, Call]:
+    def _makers(self) -> Mapping[tf.Operation, Call]:
+        if self.makers is not None:
+            return self.makers
         operations = self.inputs[0].graph.get_operations()
         makers = {}
         for call in self.calls:  # a call comes after the one that made it, and overrules it
@@ -102,6 +110,9 @@ class Source(Protocol):
     def built_shape(self) -> tuple[int | None, ...] | None:
         """The shape of the only input of a source without specs, where it is known."""
 
+    def built_shapes(self) -> Any:
+        """The shapes of all inputs of a source without specs, nested as they are; None if unknown."""
+
     def built_count(self) -> int | None:
         """The length of the list of inputs of a source without specs; None where it takes none."""
 
@@ -113,6 +124,14 @@ class Source(Protocol):
         `calls` is a list to be filled with the recording's calls: it holds those that were made
         before an exception, too.
         """
+
+
+@runtime_checkable
+class HasSource(Protocol):
+    """A model that knows how it is explained, such as a SavedModel."""
+
+    def as_source(self) -> Source:
+        """Itself as a source."""
 
 
 class KerasSource:
@@ -136,20 +155,27 @@ class KerasSource:
         inputs = getattr(self.model, "inputs", None)
         if not inputs:
             return None
+        nest = None if isinstance(self.model, keras.Sequential) else self.model.input
+        ways = list(_ways(nest)) if isinstance(nest, dict | list | tuple) else [()] * len(inputs)
         return [
             InputSpec(
-                tensor.name, tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype)
+                tensor.name, tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype), way
             )
-            for tensor in inputs
+            for tensor, way in zip(inputs, ways, strict=True)
         ]
 
     def example_shapes(self) -> Any:
         """The shapes that a subclassed model was built with; the batch axis is open."""
+        shapes = self.built_shapes()
+        if shapes is None:
+            raise ModelError("unknown-input-shape", name=self.name)
+        return shapes
+
+    def built_shapes(self) -> Any:
+        """The same, or None where they are not known."""
         config = self.model.get_build_config() or {}
         shapes = config.get("input_shape") or config.get("shapes_dict")
-        if not shapes:
-            raise ModelError("unknown-input-shape", name=self.name)
-        return _as_shapes(shapes)
+        return _as_shapes(shapes) if shapes else None
 
     def built_shape(self) -> tuple[int | None, ...] | None:
         """The shape of a subclassed model's only input; None where it is not known."""
@@ -193,6 +219,8 @@ class KerasSource:
 
 def open_source(model: Any) -> Source:
     """The source for whatever a person calls their model."""
+    if isinstance(model, HasSource):
+        return model.as_source()
     return KerasSource(model)
 
 
@@ -205,21 +233,32 @@ def _as_shapes(shapes: Any) -> Any:
     return [_as_shapes(shape) for shape in shapes]
 
 
-def _names(structure: Any, way: tuple[Any, ...] = ()) -> list[str]:
-    """The name of each input of a subclassed model: the way to it, in the order of tf.nest."""
+def _names(structure: Any) -> list[str]:
+    """The name of each input of a subclassed model: the way to it."""
+    return ["/".join(map(str, way)) or "0" for way in _ways(structure)]
+
+
+def _ways(structure: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The keys that lead to each leaf of a structure, in the order of tf.nest."""
     if isinstance(structure, dict):
         parts = [(key, structure[key]) for key in sorted(structure)]
     elif isinstance(structure, list | tuple):
         parts = list(enumerate(structure))
     else:
-        return ["/".join(map(str, way)) or "0"]
-    return [name for key, part in parts for name in _names(part, (*way, key))]
+        yield way
+        return
+    for key, part in parts:
+        yield from _ways(part, (*way, key))
 
 
 def _named_outputs(model: keras.Model, result: Any) -> list[logits.Output]:
     """The outputs under their names: of the dict, of the layers that end the model, or numbers."""
-    if result is None or any(leaf is None for leaf in keras.tree.flatten(result)):
+    if result is None:
         raise ModelError("returns-none", where=f"the model '{model.name}'")
+    leaves = zip(_names(result), tf.nest.flatten(result), strict=False)
+    missing = [name for name, leaf in leaves if leaf is None]
+    if missing:
+        raise ModelError("returns-none-among", name=model.name, outputs=", ".join(missing))
     values = tf.nest.flatten(result)
     if not values or not all(isinstance(value, tf.Tensor) for value in values):
         raise ModelError("returns-no-tensor", name=model.name, received=type(result).__name__)

@@ -23,8 +23,10 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam.errors import GradCamError, TargetError
+from gradcam.fingerprints import fingerprint
 from gradcam.scoring import Outputs, Target
-from gradcam.single_targets import Binary, Class, Regression, Segmentation, Similarity, Top
+from gradcam.segmentation import Segmentation
+from gradcam.single_targets import Binary, Class, Regression, Similarity, Top
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -162,7 +164,8 @@ class Output(Target):
 class Function(Target):
     """A function of the outputs, `outputs -> (batch,)`; what a callable target becomes.
 
-    It is given what the model returns, with logits in the place of probabilities.
+    It is given what the model returns, with logits in the place of probabilities. It is traced, and
+    traced again when a value that it uses from outside has changed.
     """
 
     function: Callable[[Any], Any]
@@ -173,8 +176,8 @@ class Function(Target):
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """The function itself: another one is another trace."""
-        return ("Function", self.function)
+        """The function and the values that it uses: with others it is another trace."""
+        return ("Function", fingerprint(self.function))
 
     def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
         """What the function returns, checked."""
@@ -241,7 +244,7 @@ def default_target(outputs: Outputs, top_k: int | None = None) -> Target:
 
 
 def resolve(target: Any, outputs: Outputs, top_k: int | None) -> Target:
-    """The target to explain, with a class in a segmentation output read as one."""
+    """The target to explain, with a class or a side in a segmentation output read as one."""
     if target is None:
         return default_target(outputs, top_k)
     if top_k is not None and isinstance(target, Output):
@@ -249,4 +252,7 @@ def resolve(target: Any, outputs: Outputs, top_k: int | None) -> Target:
     is_map = len(outputs.values) == 1 and outputs.values[0].shape.rank == 4
     if isinstance(target, Class) and is_map:
         return Segmentation(target.index)
+    is_mask = is_map and outputs.values[0].shape[-1] == 1 and outputs.has_sides()
+    if isinstance(target, Binary) and is_mask:
+        return Segmentation.of_side(target.positive)
     return target

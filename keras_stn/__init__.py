@@ -5,6 +5,9 @@
 (None, 30, 30, 1)
 """
 
+import importlib as _importlib
+from typing import Any as _Any
+
 from keras_stn.environment import require_tensorflow as _require_tensorflow
 
 _require_tensorflow()
@@ -26,3 +29,15 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+_LEAVES = ("callbacks", "plots")
+
+
+def __getattr__(name: str) -> _Any:
+    if name in _LEAVES:
+        return _importlib.import_module(f"keras_stn.{name}")
+    raise AttributeError(f"module 'keras_stn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LEAVES])

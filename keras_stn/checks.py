@@ -85,6 +85,14 @@ def number(value: Any, argument: str, *, above: float = -np.inf, least: float = 
     raise ValueError(f"{argument} must be a finite number{range_}. Received: {value!r}.")
 
 
+def whole_number(value: Any, argument: str, least: int = 1) -> int:
+    """Checks an argument that counts something."""
+    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if is_whole and value >= least:
+        return int(value)
+    raise ValueError(f"{argument} must be a whole number from {least}. Received: {value!r}.")
+
+
 def output_size(value: Any, argument: str = "output_size") -> tuple[int, int]:
     """Two positive whole numbers, or one for a square."""
     if isinstance(value, (np.ndarray, tf.TensorShape)):

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_stn import checks, transforms
+from keras_stn import checks, recording, transforms
 from keras_stn.coordinates import Tensor, base_grid
 from keras_stn.family import Transform
 from keras_stn.grids import (
@@ -80,6 +80,15 @@ class SpatialTransformer(Sampling):
     def _network(self) -> Any:
         return self._default_network if self.localization is None else self.localization
 
+    def _regressed(self, images: Any) -> Any:
+        """What the localisation network returns: theta, or a list of it alone.
+
+        A model with `outputs=[theta]` returns a list, and one that Keras 3.5 saved and a later version
+        loads does so whatever it was made with.
+        """
+        theta = self._network(images)
+        return theta[0] if isinstance(theta, (list, tuple)) and len(theta) == 1 else theta
+
     def build(self, input_shape: checks.Shape) -> None:
         """Builds the localisation network, and checks what it gives."""
         checks.images_shape(input_shape)
@@ -91,7 +100,7 @@ class SpatialTransformer(Sampling):
                 dtype=self.dtype_policy,
             )
         images = keras.KerasTensor(tuple(input_shape), dtype=self.compute_dtype)
-        self._check_theta(self._network(images), input_shape[0])
+        self._check_theta(self._regressed(images), input_shape[0])
         self._built_size = self._image_size(input_shape)
         can_learn = self.trainable and self._network.trainable_variables
         if self.interpolation == "nearest" and can_learn:
@@ -104,7 +113,10 @@ class SpatialTransformer(Sampling):
 
     def call(self, images: Tensor) -> Tensor:
         """Images to images of `output_size`."""
-        return self.warp(images, self.theta(images))
+        theta = self.theta(images)
+        outputs = self.warp(images, theta)
+        recording.note(self, images, theta, outputs)
+        return outputs
 
     def theta(self, images: Tensor) -> Tensor:
         """What the localisation network makes of the images: `(batch, num_params)`."""
@@ -115,7 +127,7 @@ class SpatialTransformer(Sampling):
         if images.shape[0] == 0:
             # TensorFlow's convolutions fail on an empty batch.
             return tf.zeros([0, self.transform.num_params], precise(self.compute_dtype))
-        theta = self._network(images)
+        theta = self._regressed(images)
         self._check_theta(theta, images.shape[0])
         return theta
 

@@ -1,6 +1,8 @@
 """Settings for all tests."""
 
 import os
+import subprocess
+import sys
 
 # Before TensorFlow is imported: two virtual devices need one setting, quiet logs the other.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -8,6 +10,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import pytest
 import tensorflow as tf
+
+from tests import model_files
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
@@ -21,3 +25,13 @@ def _repeatable():
     yield
     keras.config.set_dtype_policy("float32")
     keras.config.set_image_data_format("channels_last")
+
+
+@pytest.fixture(scope="session")
+def old_files(tmp_path_factory):
+    """A folder with files of Keras 2, written in a process of its own."""
+    folder = tmp_path_factory.mktemp("keras_2")
+    command = [sys.executable, model_files.__file__, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder

@@ -44,7 +44,7 @@ def python_blocks(text):
     return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/keras_stn.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/keras_stn.md", "docs/seeing.md"])
 def test_examples_in_documents_run(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {}

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 import gradcam
+from gradcam.explainer import PROGRAMS_KEPT
 from gradcam.methods import METHODS
 from gradcam.resizing import resize
 from tests.gradcam_models import Subclassed, cnn, images, nested
@@ -420,3 +421,199 @@ def test_targets_that_are_new_functions_every_time_do_not_pile_up(monkeypatch):
     for number in range(4):
         explain(images(1), lambda scores, number=number: scores[:, number % 4])
     assert len(explain._programs) == 2
+
+
+INDEX = 0
+
+
+def from_globals(scores):
+    return scores[:, INDEX]
+
+
+def with_default(scores, index=(0,)):
+    return scores[:, index[0]]
+
+
+@pytest.mark.parametrize(
+    "how", ["closure", "list", "array", "global", "default", "inner", "object"]
+)
+def test_a_target_function_with_new_values_is_traced_anew(how, monkeypatch):
+    """The same function object, other values: what was traced for the old ones is stale."""
+    index, box, array = 0, [0], np.array([0])
+
+    def closure(scores):
+        return scores[:, index]
+
+    class Chosen:
+        index = 0
+
+        def __eq__(self, other):
+            return True
+
+        __hash__ = None
+
+        def __call__(self, scores):
+            return scores[:, self.index]
+
+    chosen = Chosen()
+    target = {
+        "closure": closure,
+        "list": lambda scores: scores[:, box[0]],
+        "array": lambda scores: scores[:, array[0]],
+        "global": from_globals,
+        "default": with_default,
+        "inner": lambda scores: tf.identity(closure(scores)),
+        "object": chosen,
+    }[how]
+    explain = gradcam.Explainer(cnn(), relu=False)
+    x = images(2)
+    for number in (0, 3, 1):
+        index = box[0] = array[0] = chosen.index = number
+        monkeypatch.setitem(globals(), "INDEX", number)
+        monkeypatch.setattr(with_default, "__defaults__", ((number,),))
+        np.testing.assert_array_equal(explain(x, target).maps, explain(x, number).maps)
+
+
+def test_a_target_function_whose_values_stay_is_traced_once():
+    weights, variable, traced = np.arange(4.0, dtype="float32"), tf.Variable(1.0), []
+
+    def target(scores):
+        traced.append(1)
+        return variable * tf.reduce_sum(scores * weights, 1)
+
+    explain = gradcam.Explainer(cnn(), relu=False)
+    first = explain(images(5), target)
+    count = len(traced)
+    traced.clear()  # as it was: the list is one of the values
+    again = explain(images(3), target)
+    assert count == 1
+    assert not traced
+    np.testing.assert_allclose(again.maps, first.maps[:3], atol=1e-7)
+    variable.assign(2.0)  # read when the graph runs
+    np.testing.assert_allclose(explain(images(5), target).maps, 2 * first.maps, rtol=1e-5)
+    assert not traced
+    weights[0] = 5.0
+    assert np.abs(explain(images(5), target).maps - 2 * first.maps).max() > 1e-3
+
+
+def test_programs_for_objects_that_cannot_be_compared_do_not_pile_up():
+    class Target:
+        def __call__(self, scores):
+            return scores[:, 0]
+
+    explain, target = gradcam.Explainer(cnn()), Target()
+    for _ in range(3):
+        explain(images(5), target)
+    assert len(explain._programs) <= PROGRAMS_KEPT
+    split = gradcam.Explainer(cnn(), batch_size=1)
+    split(images(3), target)
+    assert len(split._programs) == 1  # one for all parts of a batch
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_size": 1}, {"batch_size": 3}])
+def test_a_model_of_a_fixed_batch_is_not_split(options):
+    inputs = keras.Input(batch_shape=(40, 8, 8, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3, name="conv")(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    found = gradcam.explain(model, images(40, 8), 0, relu=False, **options)
+    assert found.maps.shape == (40, 6, 6)
+
+
+class Image(keras.Model):
+    """Takes a dict of an image and of numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = layers.Conv2D(4, 3, activation="relu", name="conv")
+        self.head = layers.Dense(3)
+
+    def call(self, inputs):
+        pooled = tf.reduce_mean(self.conv(inputs["image"]), [1, 2])
+        return self.head(tf.concat([pooled, inputs["extra"]], 1))
+
+
+def test_one_image_in_a_dict_of_a_subclassed_model():
+    model, x = Image(), {"image": images(2), "extra": np.ones((2, 2), "float32")}
+    model(x)
+    expected = gradcam.explain(model, x, 1)
+    one = gradcam.explain(model, {name: array[0] for name, array in x.items()}, 1)
+    np.testing.assert_allclose(one.maps, expected.maps[:1], atol=1e-6)
+
+
+class Words(keras.Model):
+    """Looks ids up in a table, which floats can't be."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = tf.constant(np.random.default_rng(0).normal(size=(20, 4)), tf.float32)
+        self.conv = layers.Conv1D(3, 3, activation="relu", name="conv")
+        self.head = layers.Dense(2)
+
+    def call(self, ids):
+        return self.head(tf.reduce_max(self.conv(tf.gather(self.table, ids)), 1))
+
+
+def test_ids_of_a_subclassed_model_stay_integers():
+    model, ids = Words(), np.arange(24).reshape(2, 12) % 20
+    model(ids)
+    assert gradcam.explain(model, ids, 0, relu=False).maps.shape == (2, 10)
+    assert gradcam.explain(model, ids[0], 0, relu=False).maps.shape == (1, 10)
+    (conv,) = [info for info in gradcam.layers(model) if info.path == "conv"]
+    assert conv.chosen
+
+
+def test_integer_signals_of_a_subclassed_model_become_floats():
+    class Signal(Words):
+        def call(self, x):
+            return self.head(tf.reduce_max(self.conv(x), 1))
+
+    model, x = Signal(), np.arange(48).reshape(2, 12, 2)
+    model(x.astype("float32"))
+    found = gradcam.explain(model, x, 0, relu=False)
+    np.testing.assert_array_equal(
+        found.maps, gradcam.explain(model, x.astype("float32"), 0, relu=False).maps
+    )
+
+
+def keyed():
+    """A functional model whose dict has other keys than its inputs have names, one in another."""
+    left, right = keras.Input((16, 16, 3), name="a"), keras.Input((2,), name="b")
+    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="conv")(left))
+    x = layers.Concatenate()([pooled, right])
+    return left, right, layers.Dense(2)(x)
+
+
+@pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict", "ignore:The structure of")
+@pytest.mark.parametrize("deep", [False, True])
+def test_inputs_by_the_keys_of_the_model_by_the_names_of_its_inputs_and_with_others(deep):
+    left, right, outputs = keyed()
+    nest = {"zoo": {"image": left}, "age": right} if deep else {"image": left, "age": right}
+    model = keras.Model(nest, outputs)
+    image, age = images(2), np.ones((2, 2), "float32")
+    by_key = {"zoo": {"image": image}, "age": age} if deep else {"image": image, "age": age}
+    expected = gradcam.explain(model, by_key, 1, relu=False)
+    np.testing.assert_allclose(expected.outputs, model(by_key), rtol=1e-5)
+    for given in ({"a": image, "b": age}, by_key | {"more": np.zeros(2)}):
+        np.testing.assert_array_equal(
+            gradcam.explain(model, given, 1, relu=False).maps, expected.maps
+        )
+    with pytest.raises(gradcam.ImageError, match="takes age, zoo/image" if deep else "takes age"):
+        gradcam.explain(model, {"image": image}, 1)
+
+
+def test_pictures_of_other_libraries_are_taken():
+    class Picture:
+        """As PIL's: no length, but an array."""
+
+        def __init__(self, array):
+            self.array = array
+
+        def __array__(self, dtype=None, copy=None):
+            return np.asarray(self.array, dtype)
+
+    model, x = cnn(), np.random.default_rng(0).integers(0, 255, (2, 16, 16, 3)).astype(np.uint8)
+    expected = gradcam.explain(model, x, 1, relu=False)
+    found = gradcam.explain(model, Picture(x[0]), 1, relu=False)
+    np.testing.assert_allclose(found.maps, expected.maps[:1], rtol=1e-4)
+    found = gradcam.explain(model, [Picture(x[0]), Picture(x[1])], 1, relu=False)
+    np.testing.assert_array_equal(found.maps, expected.maps)

@@ -183,11 +183,70 @@ def a_model_that_returns_a_number():
     gradcam.explain(model, images())
 
 
-@case("cannot-run", gradcam.ModelError, "raised ValueError", "expected axis -1")
+@case("returns-none-among", gradcam.ModelError, "at 1", "a tensor in every place")
+def a_model_that_returns_none_beside_its_scores():
+    class Loss(Subclassed):
+        def call(self, inputs, training=None):
+            return super().call(inputs), None
+
+    model = Loss()
+    model(images())
+    gradcam.explain(model, images())
+
+
+@case("cannot-run", gradcam.ModelError, "raised ValueError", "too many for me")
 def a_model_that_cannot_run():
+    class Picky(Subclassed):
+        def call(self, inputs, training=None):
+            if inputs.shape[1] == 16 and self.tired:
+                raise ValueError("too many for me")
+            return super().call(inputs)
+
+    model = Picky()
+    model.tired = False
+    model(images())
+    model.tired = True
+    gradcam.explain(model, images())
+
+
+@case("images-shape", gradcam.ImageError, "(3, 16, 16, 5) don't fit", "Check the number of")
+def wrong_channels_for_a_subclassed_model():
     model = Subclassed()
     model(images())
     gradcam.explain(model, images(channels=5))
+
+
+@case("inputs-names", gradcam.ImageError, "Received the inputs 3 arrays", "a list of 2")
+def three_inputs_for_a_subclassed_model_of_two():
+    class Pair(keras.Model):
+        def call(self, inputs):
+            return inputs[0] + inputs[1]
+
+    model = Pair()
+    model([images(2), images(2)])
+    gradcam.explain(model, [images(2)] * 3)
+
+
+@case("images-kind", gradcam.ImageError, "a tuple of 2 arrays", "(images, labels)", "batch[0]")
+def images_with_labels():
+    gradcam.explain(cnn(), (images(), np.array([0, 1, 2])))
+
+
+@case("images-kind", gradcam.ImageError, "a tuple of 2 arrays", "batch[0]")
+def images_with_labels_for_a_subclassed_model():
+    model = Subclassed()
+    model(images())
+    gradcam.explain(model, (images(), np.eye(3)))
+
+
+@case("images-kind", gradcam.ImageError, "Dataset as images", "next(iter(data))")
+def a_data_set_of_batches():
+    gradcam.explain(cnn(), tf.data.Dataset.from_tensor_slices(images()).batch(2))
+
+
+@case("images-kind", gradcam.ImageError, "a generator as images", "next(iter(data))")
+def a_generator_of_images():
+    gradcam.explain(cnn(), (image for image in images()))
 
 
 @case("numpy-in-call", gradcam.BlockedGradientError, "Layer 'between' calls NumPy", "keras.ops")
@@ -245,6 +304,12 @@ def a_number_as_layer():
 @case("bad-layer", GradCamError, "an empty list")
 def no_layers_at_all():
     gradcam.explain(cnn(), images(), layer=[])
+
+
+@case("layer-twice", GradCamError, "'conv2' was given twice", "Expected each layer once")
+def a_layer_twice():
+    model = cnn()
+    gradcam.explain(model, images(), layer=["conv2", "conv1", model.get_layer("conv2")])
 
 
 @case(
@@ -649,6 +714,63 @@ def a_float_as_target():
     gradcam.explain(cnn(), images(), 1.5)
 
 
+@case("target-kind", TargetError, "Received [[1, 2], [3]] as the target")
+def a_ragged_list_as_target():
+    gradcam.explain(cnn(), images(2), [[1, 2], [3]])
+
+
+@case("target-kind", TargetError, "Received [[1, 2], [3]] as the target")
+def a_ragged_list_in_a_class():
+    gradcam.explain(cnn(), images(2), gradcam.targets.Class([[1, 2], [3]]))
+
+
+@case("target-kind", TargetError, "Received [True, False] as the target", "a class index")
+def bools_in_a_class():
+    gradcam.explain(cnn(), images(2), gradcam.targets.Class([True, False]))
+
+
+@case("class-range", TargetError, "is out of range", "0 to 3")
+def a_class_that_overflows():
+    gradcam.explain(cnn(), images(2), 2**32)
+
+
+@case("unit-range", TargetError, "Unit 7 is out of range", "4 units", "0 to 3")
+def a_unit_out_of_range():
+    gradcam.explain(cnn(), images(2), Regression(7))
+
+
+@case("ambiguous-class", TargetError, "'crane' stands for the classes 1, 3", "Give the index")
+def a_class_name_that_two_have():
+    names = ["ant", "crane", "dog", "crane"]
+    assert gradcam.explain(cnn(), images(1), 1, class_names=names).targets == ("crane",)
+    gradcam.explain(cnn(), images(2), "crane", class_names=names)
+
+
+@case("target-argument", TargetError, "Received NaN as the mask", "finite numbers of shape")
+def a_mask_with_nan():
+    gradcam.explain(segmentation(), images(1, 8), Segmentation(0, np.full((8, 8), np.nan)))
+
+
+@case("target-argument", TargetError, "Received [['a']] as the mask of Segmentation")
+def words_as_a_mask():
+    gradcam.explain(segmentation(), images(1, 8), Segmentation(0, [["a"]]))
+
+
+@case("target-argument", TargetError, "Received [[1, 0], [1]] as the mask")
+def a_ragged_mask():
+    gradcam.explain(segmentation(), images(1, 8), Segmentation(0, [[1, 0], [1]]))
+
+
+@case("target-argument", TargetError, "Received an infinity as the reference", "finite numbers")
+def a_reference_with_an_infinity():
+    gradcam.explain(cnn(), images(1), Similarity([1.0, np.inf, 0.0, 0.0]))
+
+
+@case("target-argument", TargetError, "Received [[1.0], [1.0, 2.0]] as the reference")
+def a_ragged_reference():
+    gradcam.explain(cnn(), images(2), Similarity([[1.0], [1.0, 2.0]]))
+
+
 @case("target-kind", TargetError, "Received True as the target")
 def a_bool_as_target():
     gradcam.explain(cnn(), images(), True)
@@ -726,7 +848,7 @@ def a_word_for_a_unit():
     Regression("a")
 
 
-@case("target-argument", TargetError, "Received 'abc' as the reference", "numbers of shape")
+@case("target-argument", TargetError, "Received 'abc' as the reference", "finite numbers of shape")
 def a_word_for_a_reference():
     gradcam.explain(cnn(), images(), Similarity("abc"))
 

@@ -275,6 +275,19 @@ def test_localization_by_a_plain_layer_and_by_a_sequential():
     assert layer.theta(IMAGES).shape == (4, 6)
 
 
+def test_localization_by_a_model_with_a_list_of_one_output(tmp_path):
+    images = keras.Input((8, 8, 1))
+    theta = keras_stn.ThetaRegression("scale")(keras.layers.Flatten()(images))
+    network = keras.Model(images, [theta])
+    layer = keras_stn.SpatialTransformer("scale", localization=network)
+    model = keras.Sequential([keras.Input((8, 8, 1)), layer])
+    pictures = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype("float32")
+    np.testing.assert_array_equal(model(pictures), pictures)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(pictures), pictures)
+
+
 def test_nearest_interpolation_warns_that_localization_cannot_learn():
     layer = keras_stn.SpatialTransformer("affine", interpolation="nearest")
     with pytest.warns(UserWarning, match="can't learn.*Use 'bilinear', or set trainable=False"):

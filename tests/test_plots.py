@@ -345,13 +345,19 @@ GRIDS = np.repeat(grid_of(IDENTITY, 4), 2, axis=0)
             lambda: plots.frames(IMAGES, GRIDS, labels=["a"]),
             r"1 labels for 2 images.*Leave labels out",
         ),
-        (lambda: plots.frames(IMAGES, GRIDS, columns=0), r"columns must be.*Received: 0"),
+        (
+            lambda: plots.frames(IMAGES, GRIDS, columns=0),
+            r"columns must be a whole number from 1. Received: 0",
+        ),
         (
             lambda: plots.frames(IMAGES, GRIDS, value_range=(1, 0)),
             r"value_range.*Received: \(1, 0\)",
         ),
         (lambda: plots.pictures(IMAGES, (0, np.nan)), r"value_range must be two finite numbers"),
-        (lambda: plots.meshes(IMAGES, GRIDS, lines=1), r"lines must be at least 2.*Received: 1"),
+        (
+            lambda: plots.meshes(IMAGES, GRIDS, lines=1),
+            r"lines must be a whole number from 2. Received: 1",
+        ),
         (lambda: plots.sheet(MANY), r"at most 64.*Received 65.*images\[:64\]"),
         (lambda: plots.means(IMAGES, IMAGES, np.eye(2)), r"labels of shape \(2, 2\).*argmax"),
         (lambda: plots.means(IMAGES, IMAGES[:1]), r"2 images and 1 of outputs"),

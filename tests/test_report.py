@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcam import GradCamError, report, report_content, report_text
+from gradcam import GradCamError, report, report_content
 from gradcam.sentences import about_reports
 from tests import report_samples
 
@@ -39,7 +39,7 @@ def test_the_same_run_gives_the_same_bytes(tmp_path):
     entries = [sample(tmp_path, number=n, stem=str(n)) for n in range(3)]
     first = made(tmp_path, entries)
     assert made(tmp_path, entries) == first
-    assert not list(tmp_path.glob(".report*"))
+    assert not list(tmp_path.glob(".gradcam-*"))
     moved = tmp_path / "elsewhere"
     shutil.copytree(tmp_path / "report-files", moved / "report-files")
     assert made(moved, entries) == first
@@ -118,18 +118,12 @@ def test_a_run_with_failures_only_has_a_report(tmp_path):
     assert "It is &lt;b&gt;empty&lt;/b&gt;." in text
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("plain é 日本.jpg", "plain é 日本.jpg"),
-        ("a\tb\x00", r"a\tb\x00"),
-        ("\u2028", r"\u2028"),
-        ("\ud800", r"\ud800"),
-        ("zero\u200dwidth", "zero\u200dwidth"),
-    ],
-)
-def test_what_can_not_be_seen_is_written_out(text, expected):
-    assert report_text.shown(text) == expected
+def test_warnings_of_all_images_stand_at_the_top(tmp_path):
+    text = made(tmp_path, [sample(tmp_path)], warnings=["Scores are <i>probabilities</i>."])
+    assert (
+        "<li>Scores are &lt;i&gt;probabilities&lt;/i&gt;.</li>"
+        in text.split('<ul class="cards"')[0]
+    )
 
 
 def broken(folder, text):
@@ -183,7 +177,7 @@ def test_a_report_that_can_not_be_written_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(GradCamError, match="can't be written: Is a directory") as caught:
         report.write(tmp_path)
     assert caught.value.code == "report-unwritable"
-    assert not list(tmp_path.glob(".report*"))
+    assert not list(tmp_path.glob(".gradcam-*"))
 
 
 def test_every_sentence_about_reports_has_a_test():

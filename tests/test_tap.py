@@ -90,6 +90,8 @@ def test_each_call_of_a_shared_layer_is_tapped_by_itself():
             model, {"left": a, "right": b}, 1, f"encoder[{number}]/conv2", relu=False
         )
         np.testing.assert_array_equal(by_name.maps, found.maps)
+    for number, name in enumerate(("left", "right")):
+        assert gradcam.explain(model, [a, b], 1, input=name).layer == f"encoder[{number}]/conv2"
     with pytest.raises(gradcam.AmbiguousLayerError) as caught:
         gradcam.explain(model, [a, b], layer="encoder/conv2")
     assert "stands for 2 layers or calls" in str(caught.value)
@@ -379,21 +381,120 @@ def test_a_layer_in_a_loop_says_what_it_is_in_and_what_can_be_tapped(how):
 
 
 @pytest.mark.skipif(not hasattr(keras, "RematScope"), reason="Keras has it since 3.9")
-def test_a_rematerialised_layer_says_so_when_its_gradient_is_hidden():
-    with keras.RematScope(mode="full"):
-        inner = layers.Conv2D(3, 3, padding="same", name="inner", activation="relu")
+@pytest.mark.parametrize("mode", ["full", "activations"])
+@pytest.mark.parametrize("kind", ["functional", "sequential"])
+def test_rematerialised_layers_are_explained_as_others(kind, mode):
+    def build(inner):
+        head = [layers.GlobalAveragePooling2D(), layers.Dense(2)]
+        return keras.Sequential([keras.Input((16, 16, 3)), inner, *head])
+
+    with keras.RematScope(mode=mode):
+        model = build(backbone(kind=kind))
+    plain = build(backbone(kind=kind))
+    plain.set_weights(model.get_weights())
+    before = state(model)
+    for layer in (None, "conv1", "backbone"):
+        found = gradcam.explain(model, images(), 1, layer)
+        np.testing.assert_array_equal(found.maps, gradcam.explain(plain, images(), 1, layer).maps)
+    assert state(model) == before
+    assert "rematerialized_call" not in vars(model.layers[0])
+
+
+class Tower(layers.Layer):
+    """A convolution that runs in a loop, or that Keras does not know of."""
+
+    def __init__(self, how, **kwargs):
+        super().__init__(**kwargs)
+        self.how = how
+        conv = layers.Conv2D(3, 3, padding="same", name="deep")
+        conv.build((None, 12, 12, 8))
+        if how == "untracked":
+            self.hidden = conv.__call__
+        else:
+            self.conv = conv
+
+    def call(self, x):
+        if self.how == "untracked":
+            return self.hidden(x)
+        return tf.map_fn(lambda one: self.conv(one[None])[0], x, fn_output_signature="float32")
+
+
+class Towered(keras.Model):
+    """A backbone, then a convolution that can't be tapped, in the model's own call."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.backbone = backbone()
+        self.tower = Tower(how, name="tower")
+        self.head = layers.Dense(2, name="head")
+
+    def build(self, shape):
+        """Left to the first call."""
+
+    def call(self, x):
+        x = self.tower(self.backbone(x))
+        return self.head(tf.reduce_mean(x, [1, 2]))
+
+
+@pytest.mark.parametrize("how", ["loop", "untracked"])
+def test_a_later_layer_that_cannot_be_reached_is_named(how):
+    class Outer(Towered):
+        def call(self, x):
+            x = self.backbone(x)
+            x = tf.map_fn(self._one, x) if how == "loop" else self.tower.hidden(x)
+            return self.head(tf.reduce_mean(x, [1, 2]))
+
+        def _one(self, x):
+            return tf.pad(self.tower.conv(x[None])[0], [[0, 0], [0, 0], [0, 5]])
+
+    model, x = Outer(how), images()
+    model(x)
+    found = gradcam.explain(model, x, 1, relu=False)
+    assert found.layer == "backbone/conv2"
+    (text,) = found.warnings
+    assert "'backbone/conv2' is the last feature map that can be reached" in text
+    assert ("'deep' inside a loop" if how == "loop" else "the Conv2D of 'deep") in text
+    assert not gradcam.explain(model, x, 1, layer="conv2", relu=False).warnings
+
+
+@pytest.mark.parametrize("how", ["loop", "untracked"])
+def test_a_layer_around_what_cannot_be_reached_is_chosen_without_a_warning(how):
+    model, x = Towered(how), images()
+    model(x)
+    found = gradcam.explain(model, x, 1, relu=False)
+    assert found.layer == "tower"
+    assert not found.warnings
+
+
+@pytest.mark.parametrize("kind", ["distributed", "recurrent"])
+def test_a_layer_that_calls_another_for_each_step_is_tapped_as_a_whole(kind):
+    conv = layers.Conv2D(4, 3, activation="relu")
+    steps, head = {
+        "distributed": (layers.TimeDistributed(conv, name="steps"), layers.GlobalMaxPooling3D()),
+        "recurrent": (layers.ConvLSTM2D(4, 3, name="steps"), layers.GlobalMaxPooling2D()),
+    }[kind]
+    model = keras.Sequential([keras.Input((3, 8, 8, 2)), steps, head, layers.Dense(2)])
+    x = np.random.default_rng(0).normal(size=(2, 3, 8, 8, 2))
+    found = gradcam.explain(model, x, 1, relu=False)
+    assert found.layer == "steps"
+    assert found.maps.shape == ((2, 3, 6, 6) if kind == "distributed" else (2, 6, 6))
+    if kind == "distributed":
+        assert found.heatmaps.shape == (2, 3, 8, 8)
+
+
+def test_the_cell_of_a_recurrent_head_is_no_hidden_feature_map():
     model = keras.Sequential(
-        [keras.Input((8, 8, 3)), inner, layers.GlobalAveragePooling2D(), layers.Dense(2)]
+        [
+            keras.Input((16, 16, 3)),
+            layers.Conv2D(4, 3, name="conv"),
+            layers.Reshape((14, 56)),
+            layers.LSTM(3),
+            layers.Dense(2),
+        ]
     )
-    try:
-        found = gradcam.explain(model, images(size=8), target=0, layer="inner")
-    except gradcam.GradCamError as error:
-        assert "remat" in str(error)  # noqa: PT017
-    else:
-        twin = keras.Sequential([keras.Input((8, 8, 3)), *model.layers])
-        assert found.maps.shape == (3, 8, 8)
-        assert np.isfinite(found.maps).all()
-        assert twin
+    found = gradcam.explain(model, images(), 1, relu=False)
+    assert found.layer == "conv"
+    assert not any("can be reached" in text for text in found.warnings)
 
 
 # The model is left as it was

@@ -306,6 +306,67 @@ def test_a_foreground_mask_of_one_channel():
     np.testing.assert_allclose(found.maps, by_hand(model, x, [0] * 3, mask), atol=1e-6)
 
 
+def test_a_single_channel_behind_a_sigmoid_has_a_background():
+    model, x = segmentation("sigmoid", classes=1), images(3, size=8)
+    foreground = model(x).numpy()[..., 0] > 0.5
+    assert foreground.any((1, 2)).all()
+    assert not foreground.all((1, 2)).any()
+    yes = by_hand(model, x, [0] * 3, foreground)
+    no = -by_hand(model, x, [0] * 3, ~foreground)
+    for target in (1, Segmentation(1), Binary(), Output(0, 1), None):
+        np.testing.assert_allclose(maps_of(model, x, target).maps, yes, atol=1e-6)
+    for target in (0, Segmentation(0), [0] * 3, Binary(positive=False)):
+        np.testing.assert_allclose(maps_of(model, x, target).maps, no, atol=1e-6)
+    each = maps_of(model, x, Segmentation([0, 1, 0]))
+    np.testing.assert_allclose(each.maps, np.stack([no[0], yes[1], no[2]]), atol=1e-6)
+    named = gradcam.explain(model, x, "sky", class_names=["sky", "bird"], relu=False)
+    np.testing.assert_allclose(named.maps, no, atol=1e-6)
+    assert named.targets == ("sky",) * 3
+    most = maps_of(model, x, Binary(positive=None))
+    frequent = foreground.mean((1, 2)) > 0.5
+    assert most.targets == tuple(frequent.astype(int))
+    probability = gradcam.explain(model, x, Segmentation(0), score="probability")
+    p = 1 - model(x).numpy()[..., 0]
+    np.testing.assert_allclose(probability.scores, (p * ~foreground).sum((1, 2)), rtol=1e-5)
+    with pytest.raises(gradcam.TargetError, match=r"Class 2 is out of range.*2 classes"):
+        maps_of(model, x, Segmentation(2))
+
+
+def maps_of(model, x, target):
+    return gradcam.explain(model, x, target, relu=False)
+
+
+@pytest.mark.parametrize(
+    "nest",
+    [lambda m: m[None], lambda m: m[..., None], lambda m: m[None, ..., None], lambda m: m.tolist()],
+)
+def test_one_mask_for_all_in_other_shapes(nest):
+    model, x = segmentation(), images(3, size=8)
+    mask = np.zeros((8, 8))
+    mask[2:5, 1:7] = 1
+    expected = maps_of(model, x, Segmentation(1, mask))
+    found = maps_of(model, x, Segmentation(1, nest(mask)))
+    np.testing.assert_array_equal(found.maps, expected.maps)
+    many = np.stack([mask, mask, 1 - mask])
+    expected = maps_of(model, x, Segmentation(1, many))
+    found = maps_of(model, x, Segmentation(1, many[..., None]))
+    np.testing.assert_array_equal(found.maps, expected.maps)
+
+
+@pytest.mark.parametrize("method", ["gradcam", "ablationcam", "scorecam"])
+@pytest.mark.parametrize("ending", ["softmax", "sigmoid"])
+def test_similarity_compares_what_the_model_returns(ending, method):
+    model, x = cnn(activation=ending), images()
+    returned = model(x).numpy()
+    reference = returned[1]
+    found = gradcam.explain(model, x, Similarity(reference), method=method)
+    norms = np.linalg.norm(returned, axis=1) * np.linalg.norm(reference)
+    np.testing.assert_allclose(found.scores, returned @ reference / norms, rtol=1e-5)
+    assert found.scores[1] == pytest.approx(1, abs=1e-6)
+    in_an_output = gradcam.explain(model, x, Output(0, Similarity(reference)), method=method)
+    np.testing.assert_array_equal(in_an_output.maps, found.maps)
+
+
 def test_a_class_that_wins_nowhere_is_said():
     model, x = segmentation(), images(1, size=8)
     model.get_layer("logits").bias.assign([9.0, 0.0, -9.0])

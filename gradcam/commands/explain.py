@@ -14,22 +14,25 @@ if TYPE_CHECKING:
 
 SUMMARY = "show where a model looked, for photographs, folders of them, or patterns"
 
+USAGE = "gradcam explain PHOTO|FOLDER|PATTERN... --model M [OPTIONS]"
 EXAMPLES = """\
 examples:
   gradcam explain cat.jpg --model MobileNetV2
-  gradcam explain photos --model m.keras --preprocess unit --class-names names.txt
-  gradcam explain 'photos/*.jpg' --model m.keras --class top3 --method gradcam,scorecam
+  gradcam explain photos --model m.keras --preprocess unit --class-names a.txt
+  gradcam explain 'in/*.jpg' --model m.keras --class top3 --method gradcam,scorecam
 
-exit status: 0 all done; 2 wrong usage or model, nothing written; 3 some images failed, the others
-are done; 130 stopped by Ctrl-C, and --resume goes on.
+exit status:
+  0    everything is done
+  2    wrong usage, or a model that can't be explained: nothing was written
+  3    some images failed, the others are done
+  130  stopped by Ctrl-C; --resume goes on
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Photographs, model, question, output."""
-    parser.epilog = EXAMPLES
     parser.add_argument(
-        "photos", nargs="+", metavar="PHOTO", help="an image file, a folder, or a 'pattern*.jpg'"
+        "photos", nargs="*", metavar="PHOTO", help="an image file, a folder, or a 'pattern*.jpg'"
     )
     models.add_arguments(parser)
     _add_reading(parser)

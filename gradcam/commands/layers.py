@@ -1,27 +1,113 @@
-"""Lists the layers of a model as a tree: path, kind, shape, and what can be explained."""
+"""Shows the layers of a model as a tree: path, kind, shape, and what can be explained."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import json
+import sys
 from typing import TYPE_CHECKING
 
+from gradcam import findings
 from gradcam.jobs import models, terminal
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
-SUMMARY = "list the layers of a model, and which of them can be explained"
+    from gradcam.feature_maps import LayerInfo
+
+SUMMARY = "show the layers of a model, and which of them can be explained"
+USAGE = "gradcam layers --model M [OPTIONS]"
+EXAMPLES = """\
+examples:
+  gradcam layers --model m.keras
+  gradcam layers --model m.keras --json 2>/dev/null | grep '"chosen": true'
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only those of the model."""
+    """Those of the model, and how it is printed."""
     models.add_arguments(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="print one line of JSON a layer on stdout"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a line for every call of a layer."""
-    import gradcam  # noqa: PLC0415
+    """Print every call of a layer, in the order of the calls."""
+    with contextlib.redirect_stdout(sys.stderr):
+        model = models.load(options)
+        from gradcam.inspection import layers  # noqa: PLC0415
 
-    for info in gradcam.layers(models.load(options)):
-        mark = "*" if info.chosen else " "
-        terminal.say(f"{mark} {info.path}  {info.kind}  {info.shape}  {info.reason}")
+        infos = layers(model)
+    if options.json:
+        for info in infos:
+            print(json.dumps(dataclasses.asdict(info)))
+        return 0
+    _show(infos, str(getattr(model, "name", options.model)))
     return 0
+
+
+def _show(infos: Sequence[LayerInfo], name: str) -> None:
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for title in ("path", "kind", "shape", "can be explained"):
+        table.add_column(title, overflow="fold")
+    table.add_row(Text(findings.printable(name), style="dim"), "", "", "")
+    for info, guides in zip(infos, _guides([info.path for info in infos]), strict=True):
+        path = Text(guides, style="dim").append(
+            findings.printable(info.path), style="bold green" if info.chosen else "not dim"
+        )
+        can = f"{'yes' if info.explainable else 'no'}: {info.reason}"
+        can = f"chosen: {info.reason}" if info.chosen else can
+        style = "bold green" if info.chosen else "" if info.explainable else "dim"
+        shape = "" if info.shape is None else str(info.shape)
+        table.add_row(path, info.kind, shape, Text(can, style=style))
+    screen = terminal.console()
+    screen.print(table)
+    screen.print(_choice(infos))
+
+
+def _choice(infos: Sequence[LayerInfo]) -> str:
+    """Which layer is chosen where nobody names one, and why."""
+    chosen = next((info for info in infos if info.chosen), None)
+    if chosen is None:
+        return (
+            "Without --layer there is nothing to choose: no layer with weights before the output"
+            " has more than one position."
+        )
+    return (
+        f"Without --layer, {findings.printable(chosen.path)} is chosen: the last feature map before"
+        " the output, after its activation. Pooling, dropout, reshapes and padding don't count."
+    )
+
+
+def _guides(paths: Sequence[str]) -> list[str]:
+    """The lines of a tree before each path; what lies inside a layer comes right after it.
+
+    >>> _guides(["a", "a/b", "a/c", "d"])
+    ['├─ ', '│  ├─ ', '│  └─ ', '└─ ']
+    """
+    guides = []
+    goes_on: list[bool] = []  # at each depth, whether another layer follows
+    for depth in reversed(_depths(paths)):
+        goes_on = (goes_on + [False] * (depth + 1))[: depth + 1]
+        before = ["│  " if follows else "   " for follows in goes_on[:depth]]
+        guides.append("".join(before) + ("├─ " if goes_on[depth] else "└─ "))
+        goes_on[depth] = True
+    return guides[::-1]
+
+
+def _depths(paths: Sequence[str]) -> list[int]:
+    depths = []
+    around: list[str] = []
+    for path in paths:
+        while around and not path.startswith(f"{around[-1]}/"):
+            around.pop()
+        depths.append(len(around))
+        around.append(path)
+    return depths

@@ -1,27 +1,42 @@
-"""Lists the methods that --method takes, each with what it does and when to use it."""
+"""Shows the methods that --method takes, each with what it does and when to use it."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from gradcam.jobs import terminal
+from gradcam.methods import METHODS
 
 if TYPE_CHECKING:
     import argparse
 
-SUMMARY = "list the methods, and when to use each"
+SUMMARY = "show the methods, and when to use each"
+USAGE = "gradcam methods [OPTIONS]"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """None."""
-    del parser
+    """Only how they are printed."""
+    parser.add_argument(
+        "--json", action="store_true", help="print one line of JSON a method on stdout"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the registry."""
-    del options
-    from gradcam.methods import METHODS  # noqa: PLC0415
+    if options.json:
+        for method in METHODS.values():
+            facts = {"name": method.name, "summary": method.summary, "use_when": method.use_when}
+            print(json.dumps({**facts, "paper": method.paper}))
+        return 0
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
 
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table.add_column("method", style="bold", no_wrap=True)
+    table.add_column("the map shows")
+    table.add_column("use it for")
     for method in METHODS.values():
-        terminal.say(f"{method.name:13} {method.summary}. {method.use_when}")
+        table.add_row(method.name, f"{method.summary}.", method.use_when)
+    terminal.console().print(table)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import textwrap
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -106,7 +107,11 @@ class Diagnosis:
 
     def to_json(self) -> str:
         """Everything as JSON, with `"schema": 1` and the `"exit_status"`."""
-        return json.dumps({"schema": 1, "exit_status": self.exit_status} | asdict(self), indent=2)
+        known = {"schema": 1, "exit_status": self.exit_status} | asdict(self)
+        for row in known["gradients"]:
+            if row["norm"] is not None and not math.isfinite(row["norm"]):
+                row["norm"] = str(row["norm"])  # JSON has no number for it
+        return json.dumps(known, indent=2, allow_nan=False)
 
     def __str__(self) -> str:
         parts = [_headline(self)]

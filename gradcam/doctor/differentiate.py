@@ -1,4 +1,4 @@
-"""Gradients in the trace, also past operations that have none, and what is measured of them."""
+"""Gradients in the trace, also past operations that have none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gradcam import blockers, heatmaps
+from gradcam import blockers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ def gradients(
     >>> with tf.Graph().as_default():
     ...     x = tf.compat.v1.placeholder(tf.float32, (None, 2))
     ...     recording = __import__("gradcam").taps.Recording([x], ["x"], [], [], None)
-    ...     gradients(tf.math.bessel_k0(x), [x], recording)[0]
+    ...     gradients(tf.raw_ops.TruncateMod(x=x, y=x), [x], recording)[0]
     [None]
     """
     missing = list(opaque)
@@ -49,20 +49,3 @@ def gradients(
             missing.append(operation)
             continue
         return [None if one is None else tf.convert_to_tensor(one) for one in found], missing
-
-
-def measured(gradient: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Norm, share of zeros, root mean square, and which rows are finite."""
-    values = tf.cast(gradient, tf.float32)
-    # Divided first: the square of a large gradient is no float32.
-    largest = tf.reduce_max(tf.abs(values))
-    square = tf.reduce_sum(tf.math.divide_no_nan(values, largest) ** 2)
-    size = tf.cast(tf.size(values), tf.float32)
-    return {
-        "norm": largest * tf.sqrt(square),
-        "rms": largest * tf.sqrt(tf.math.divide_no_nan(square, size)),
-        "zeros": tf.reduce_mean(tf.cast(tf.equal(values, 0.0), tf.float32)),
-        "finite": heatmaps.finite_rows(gradient)
-        if gradient.shape.rank
-        else tf.math.is_finite(values)[None],
-    }

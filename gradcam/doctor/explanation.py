@@ -161,7 +161,7 @@ class Explanation:
             channels = findings.listing(sorted({int(parts[n].argmax()) for n in single}), limit=6)
             yield finding(
                 "explain-one-channel",
-                "warning",
+                "note",
                 path,
                 path=path,
                 channels=f"number {channels}",

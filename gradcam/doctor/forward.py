@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gradcam import findings, heatmaps, recorder
+from gradcam import findings, recorder
 from gradcam.doctor.diagnosis import Finding, finding, from_error, retold
+from gradcam.doctor.measures import are_alike
 from gradcam.doctor.view import describe, image_numbers
 from gradcam.doctor.zeros import has_zero_kernel
 from gradcam.errors import GradCamError
@@ -107,7 +108,6 @@ class Forward:
         self._view = view
         self._count = len(view.batch)
         self.calls = view.tapped
-        self._spreads: dict[Any, tf.Tensor] = {}
         self._behind_dead: set[tf.Operation] = set()
         self._probabilities = {
             output.value.ref() for output in view.recording.outputs if output.ending != "linear"
@@ -132,36 +132,21 @@ class Forward:
             known = facts.get(str(number))
             if known is None:
                 continue
-            finite = known["finite"]
-            if not finite.all():
-                yield self._not_finite(call, known)
+            sums = known["rows"]["sum"]
+            if not np.isfinite(sums).all():
+                yield self._not_finite(call, sums)
                 return  # whatever follows is not finite for the same reason
             yield from self._of_values(call, known)
 
-    def _measured(self, call: Call) -> dict[str, tf.Tensor]:
-        output = call.outputs[0]
-        axis = self._channel_axis(call)
-        axes = [n for n in range(output.shape.rank) if n != axis]
-        known = {
-            "finite": heatmaps.finite_rows(output),
-            "high": tf.cast(tf.reduce_max(output, axes), tf.float32),
-            "low": tf.cast(tf.reduce_min(output), tf.float32),
-            "spread": self._spread(output),
-        }
-        received = [t for t in call.inputs if t.dtype.is_floating and t.shape.rank]
-        if received and output.op in self._view.seen:
-            known["received"] = tf.reduce_max(tf.stack([self._spread(t) for t in received]))
-            sizes = [tf.cast(tf.reduce_max(tf.abs(t)), tf.float32) for t in received]
-            known["size"] = tf.reduce_max(tf.stack(sizes))
+    def _measured(self, call: Call) -> dict[str, Any]:
+        output, measures = call.outputs[0], self._view.measures
+        known: dict[str, Any] = {"rows": measures.rows(output)}
+        if _is_relu(output):
+            known["channels"] = measures.channels(output, self._channel_axis(call))
+        if output.op in self._view.seen:
+            floats = [t for t in call.inputs if t.dtype.is_floating and t.shape.rank]
+            known["inputs"] = [measures.rows(tensor) for tensor in floats]
         return known
-
-    def _spread(self, tensor: tf.Tensor) -> tf.Tensor:
-        """The largest difference between the images at any one place."""
-        key = tensor.ref()
-        if key not in self._spreads:
-            difference = tf.reduce_max(tensor, 0) - tf.reduce_min(tensor, 0)
-            self._spreads[key] = tf.cast(tf.reduce_max(difference), tf.float32)
-        return self._spreads[key]
 
     def _channel_axis(self, call: Call) -> int:
         rank = int(call.outputs[0].shape.rank)
@@ -190,39 +175,48 @@ class Forward:
             paths = findings.listing(names, limit=6)
             yield finding("forward-training", "warning", calls[0].path, paths=paths, what=kinds)
 
-    def _not_finite(self, call: Call, known: dict[str, Any]) -> Finding:
-        is_infinite = np.isinf(known["high"]).any() or np.isinf(known["low"])
+    @staticmethod
+    def _not_finite(call: Call, sums: np.ndarray) -> Finding:
         return finding(
             "non-finite-activations",
             "error",
             call.path,
-            kind="An infinity" if is_infinite else "NaN",
-            images=findings.images(image_numbers(~known["finite"])),
+            kind="NaN" if np.isnan(sums).any() else "An infinity",
+            images=findings.images(image_numbers(~np.isfinite(sums))),
             path=describe(call),
         )
 
     def _of_values(self, call: Call, known: dict[str, Any]) -> Iterator[Finding]:
-        high, output = known["high"], call.outputs[0]
-        is_relu = through_shape_ops(output)[-1].op.type in RELU
-        numbers = self._count * int(np.prod([n or 1 for n in output.shape.as_list()[1:]]))
+        output, given = call.outputs[0], known.get("inputs", [])
         facts = {"path": call.path, "count": self._count}
-        if is_relu and (high <= 0).all():
-            if output.op in self._behind_dead or known.get("size", 1.0) == 0:
+        if "channels" in known:
+            high = known["channels"]
+            if (high <= 0).all():
+                yield from self._dead(call, given, facts)
                 return
-            self._behind_dead |= self._view.users([output])
-            severity = "error" if numbers >= _ENOUGH else "warning"
-            yield finding("forward-dead", severity, call.path, **facts)
-            return
-        dead = int((high <= 0).sum())
-        if is_relu and output.shape.rank > 2 and dead >= _MANY_DEAD * len(high):
-            facts |= {"dead": dead, "channels": len(high)}
-            yield finding("forward-dead-channels", "warning", call.path, **facts)
-        size = max(abs(float(known["low"])), float(np.abs(high).max()))
-        is_constant = float(known["spread"]) <= 1e-7 * size
+            dead = int((high <= 0).sum())
+            if output.shape.rank > 2 and dead >= _MANY_DEAD * len(high):
+                facts |= {"dead": dead, "channels": len(high)}
+                yield finding("forward-dead-channels", "warning", call.path, **facts)
         # A probability that is 1 for all images is saturated, and told of as that.
-        had_variety = output.ref() not in self._probabilities and known.get("received", 0.0) > 0
-        if is_constant and had_variety and not has_zero_kernel(call):
+        had_variety = output.ref() not in self._probabilities and not are_alike(given)
+        if had_variety and are_alike([known["rows"]]) and not has_zero_kernel(call):
             yield finding("forward-constant", "warning", call.path, **facts)
+
+    def _dead(self, call: Call, given: list[Any], facts: dict[str, Any]) -> Iterator[Finding]:
+        """A ReLU without any output, unless it was given nothing."""
+        output = call.outputs[0]
+        nothing = bool(given) and all(not np.any(of_one["max"]) for of_one in given)
+        if output.op in self._behind_dead or nothing:
+            return
+        self._behind_dead |= self._view.users([output])
+        numbers = self._count * int(np.prod([n or 1 for n in output.shape.as_list()[1:]]))
+        severity = "error" if numbers >= _ENOUGH else "warning"
+        yield finding("forward-dead", severity, call.path, **facts)
+
+
+def _is_relu(tensor: tf.Tensor) -> bool:
+    return through_shape_ops(tensor)[-1].op.type in RELU
 
 
 def _is_convolution(kind: type) -> bool:

@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam import blockers, findings
-from gradcam.doctor import differentiate
 from gradcam.doctor.careful import finding_of
 from gradcam.doctor.closed import Closed, closed_operations
 from gradcam.doctor.diagnosis import Finding, LayerGradient, finding, retold
+from gradcam.doctor.measures import norm
 from gradcam.doctor.view import describe, image_numbers
 from gradcam.doctor.zeros import has_zero_kernel
 from gradcam.errors import NotAFeatureMapError
@@ -55,11 +55,10 @@ class Gradients:
         self._closed = closed_operations(view)
         self.tensors = {
             "layers": [
-                {} if gradient is None else differentiate.measured(gradient) for gradient in found
+                {} if gradient is None else view.measures.gradient(gradient) for gradient in found
             ],
             "plain": [
-                {} if gradient is None else {"norm": tf.norm(tf.cast(gradient, tf.float32))}
-                for gradient in plain
+                {} if gradient is None else view.measures.gradient(gradient) for gradient in plain
             ],
             "closed": [closed.share for closed in self._closed],
         }
@@ -72,7 +71,7 @@ class Gradients:
     def table(self, facts: dict[str, Any]) -> tuple[LayerGradient, ...]:
         """The gradient at each layer on the way."""
         return tuple(
-            LayerGradient(call.path, float(known["norm"]) / self._scale, float(known["zeros"]))
+            LayerGradient(call.path, norm(known["squares"]) / self._scale, float(known["zeros"]))
             if known
             else LayerGradient(call.path, None, None)
             for call, known in zip(self.calls, facts.get("layers", []), strict=False)
@@ -96,7 +95,7 @@ class Gradients:
         yield from self._stops()
         known = dict(zip(self.calls, facts["layers"], strict=True))
         yield from self._not_finite(known)
-        norms = {call: float(of_call["norm"]) for call, of_call in known.items() if of_call}
+        norms = {call: _size(of_call) for call, of_call in known.items() if of_call}
         if all(np.isfinite(norm) for norm in norms.values()):
             yield from self._underflow(norms, facts["plain"])
             yield from self._dies(norms, facts["closed"])
@@ -168,9 +167,10 @@ class Gradients:
         )
 
     def _not_finite(self, known: dict[Call, dict[str, Any]]) -> Iterator[Finding]:
-        wrong = [call for call, of_call in known.items() if of_call and not of_call["finite"].all()]
+        finite = {call: np.isfinite(one["squares"]) for call, one in known.items() if one}
+        wrong = [call for call, rows in finite.items() if not rows.all()]
         if wrong:
-            rows = ~known[wrong[-1]]["finite"]
+            rows = ~finite[wrong[-1]]
             yield finding(
                 "non-finite-gradients",
                 "error",
@@ -185,7 +185,7 @@ class Gradients:
         lost = [
             call
             for call, known in zip(self.calls, plain, strict=False)
-            if norms.get(call, 0.0) > 0 and known.get("norm") == 0
+            if norms.get(call, 0.0) > 0 and known and _size(known) == 0
         ]
         if lost:
             facts = {"before": lost[-1].path, "norm": norms[lost[-1]] / self._scale}
@@ -242,6 +242,12 @@ class Gradients:
             yield finding(code, severity, path, **facts, **after_is)
         elif norms[call] == 0:
             yield finding("gradient-zero", "warning", call.path, **facts, **after_is)
+
+
+def _size(known: dict[str, Any]) -> float:
+    """The norm of a gradient, above zero unless it is zero everywhere."""
+    smallest = 0.0 if known["zeros"] == 1 else float(np.finfo(np.float32).tiny)
+    return max(norm(known["squares"]), smallest)
 
 
 def _without_gradient(operation: tf.Operation) -> str:

@@ -16,12 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gradcam import findings
-from gradcam.doctor import differentiate
+from gradcam import findings, recorder
 from gradcam.doctor.careful import attempt, not_looked_at
 from gradcam.doctor.diagnosis import Finding, finding
 from gradcam.doctor.view import image_numbers
-from gradcam.recorder import is_transformer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,7 +47,7 @@ class Transformers:
         self._has_gradient: dict[Call, bool] = {}
         self.tensors: dict[str, Any] = {}
         for call in view.recording.calls:
-            if not is_transformer(call.layer) or len(call.outputs) != 1 or not call.inputs:
+            if not recorder.is_transformer(call.layer) or len(call.outputs) != 1 or not call.inputs:
                 continue
             measured, error = attempt(functools.partial(self._measured, call))
             if measured is None or error is not None:
@@ -60,7 +58,7 @@ class Transformers:
 
     def _measured(self, call: Call) -> dict[str, Any]:
         layer, images = call.layer, call.inputs[0]
-        theta = _theta(call)
+        theta = layer.theta(images) if call.theta is None else call.theta
         size = call.outputs[0].shape.as_list()
         channels_first = getattr(layer, "data_format", None) == "channels_first"
         size = size[2:] if channels_first else size[1:3]
@@ -77,7 +75,7 @@ class Transformers:
             gradient = view.gradients(view.scores, [theta])[0][0]
             self._has_gradient[call] = gradient is not None
             if gradient is not None:
-                known["gradient"] = differentiate.measured(gradient)
+                known["gradient"] = view.measures.gradient(gradient)
         return known
 
     def findings(self, facts: dict[str, Any]) -> Iterable[Finding]:
@@ -146,7 +144,7 @@ class Transformers:
             yield finding("transformer-nearest", "warning", call.path, **facts)
         elif call in self._has_gradient:
             gradient = known.get("gradient")
-            if gradient is None or float(gradient["norm"]) == 0:
+            if gradient is None or gradient["zeros"] == 1:
                 why = ", for the grid lies outside of the image" if outside.min() >= _BLACK else ""
                 yield finding(
                     "transformer-no-gradient", "error", call.path, target=target, why=why, **facts
@@ -175,17 +173,6 @@ class Transformers:
                 step=0.1 if is_large else 1.0,
                 **facts,
             )
-
-
-def _theta(call: Call) -> tf.Tensor:
-    """Theta as the localisation network gave it in the recorded call."""
-    params = call.layer.transform.num_params
-    given = [
-        child.outputs[0]
-        for child in call.children
-        if len(child.outputs) == 1 and child.outputs[0].shape.as_list()[1:] == [params]
-    ]
-    return given[-1] if given else call.layer.theta(call.inputs[0])
 
 
 def _network(call: Call) -> Any:
@@ -277,7 +264,8 @@ def _options(call: Call, known: dict[str, Any], outside: np.ndarray) -> Iterator
     after = [int(n) for n in np.shape(known["grid"])[1:3]]
     is_first = getattr(layer, "data_format", None) == "channels_first"
     before = before[1:] if is_first else before[:-1]
-    if layer.align_corners and before != after and min(after) <= _SMALL_OUTPUT:
+    aligned = bool(layer.align_corners)
+    if aligned and before != after and min(after) <= _SMALL_OUTPUT:
         # The corner pixels' centres lie half an output pixel inside with one, at the edge with
         # the other.
         shift = max(0.5 * abs(1 - n / m) for n, m in zip(after, before, strict=True))

@@ -12,6 +12,7 @@ from gradcam import paths, program, targets
 from gradcam.doctor import differentiate
 from gradcam.doctor.careful import attempt
 from gradcam.doctor.diagnosis import Finding
+from gradcam.doctor.measures import Measures
 from gradcam.feature_maps import FeatureMaps
 from gradcam.graph import ancestors, descendants
 from gradcam.taps import Recording
@@ -79,6 +80,11 @@ class View:
         """The feature maps, seen from the explained scores."""
         scores = [] if self.scores is None else [self.scores]
         return FeatureMaps(self.recording, self.recording.outputs, scores)
+
+    @functools.cached_property
+    def measures(self) -> Measures:
+        """What is measured of tensors, each once."""
+        return Measures()
 
     @functools.cached_property
     def tapped(self) -> list[Call]:

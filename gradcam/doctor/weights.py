@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam import blockers, findings
-from gradcam.doctor import differentiate, losses
+from gradcam.doctor import losses
 from gradcam.doctor.careful import attempt
 from gradcam.doctor.diagnosis import Finding, finding
-from gradcam.doctor.zeros import has_zero_kernel
+from gradcam.doctor.zeros import has_zero_kernel, is_added
 from gradcam.graph import ancestors
 from gradcam.taps import reason_of
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gradcam.doctor.view import View
     from gradcam.recorder import Call
 
-# Root mean squares of gradients differ by a few powers of ten between healthy layers.
+# Mean magnitudes of gradients differ by a few powers of ten between healthy layers.
 _FAR = 1e5
 
 
@@ -50,19 +50,21 @@ class Weights:
             self._found, _ = view.gradients(self._total, towards)
         self.tensors = {
             "variables": [
-                {} if gradient is None else differentiate.measured(gradient)
+                {} if gradient is None else {"mean": view.measures.magnitude(gradient)}
                 for gradient in self._found
             ]
         }
 
     def by_layer(self, facts: dict[str, Any]) -> dict[int, float]:
-        """The root mean square of the gradient of each layer that has one, by the layer's id."""
+        """The mean magnitude of the gradient of each layer that has one, by the layer's id."""
         known = self._known(facts)
         result: dict[int, float] = {}
         for layer, variables in _grouped(self._model, self._variables):
-            squares = [known[id(v)]["rms"] for v in variables if known.get(id(v))]
-            if squares and max(squares) > 0:
-                result[id(layer)] = float(max(squares))
+            # What is added, a bias, has a gradient on another scale than what is multiplied.
+            kernels = [v for v in variables if known.get(id(v)) and not is_added(v)]
+            scale = max((float(known[id(v)]["mean"]) for v in kernels), default=0.0)
+            if scale > 0:
+                result[id(layer)] = scale
         return result
 
     def findings(self, facts: dict[str, Any]) -> Iterable[Finding]:
@@ -158,8 +160,8 @@ class Weights:
         wrong, zero = [], []
         for layer, variables in _grouped(self._model, self._variables):
             facts = [(v, known[id(v)]) for v in variables if known.get(id(v))]
-            wrong += [v for v, one in facts if not one["finite"].all()]
-            without = [v for v, one in facts if one["norm"] == 0]
+            wrong += [v for v, one in facts if not np.isfinite(one["mean"])]
+            without = [v for v, one in facts if one["mean"] == 0]
             if len(without) == len(variables) and not self._starts_later(layer):
                 zero += without
         for code, severity, variables in (
@@ -182,23 +184,28 @@ class Weights:
         )
 
     def _of_scale(self, facts: dict[str, Any]) -> Iterator[Finding]:
+        """A layer far from both its neighbours: over a deep network gradients may drift."""
         scales = self.by_layer(facts)
-        if len(scales) < 3 or not all(np.isfinite(scale) for scale in scales.values()):
+        layers = [pair for pair in _grouped(self._model, self._variables) if id(pair[0]) in scales]
+        values = [scales[id(layer)] for layer, _ in layers]
+        if not np.isfinite(values).all():
             return
-        middle = float(np.median(list(scales.values())))
-        for layer, variables in _grouped(self._model, self._variables):
-            scale = scales.get(id(layer), middle)
-            factor = max(scale / middle, middle / scale)
+        for number in range(1, len(layers) - 1):
+            before, own, after = values[number - 1 : number + 2]
+            is_large = own > max(before, after)
+            near = max(before, after) if is_large else min(before, after)
+            factor = own / near if is_large else near / own
             if factor > _FAR:
+                variables = layers[number][1]
                 yield finding(
                     "weights-scale",
                     "warning",
-                    ", ".join(v.path for v in variables),
+                    ", ".join(variable.path for variable in variables),
                     variables=_names(variables),
-                    measured=scale,
-                    middle=middle,
+                    measured=own,
+                    near=near,
                     factor=factor,
-                    direction="more" if scale > middle else "less",
+                    direction="more" if is_large else "less",
                 )
 
 

@@ -7,7 +7,7 @@ its first step: that is how ThetaRegression, ReZero and LayerScale begin, and no
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,5 +20,10 @@ _ADDED = re.compile(r".*(bias|beta|mean|seed).*")
 def has_zero_kernel(call: Call) -> bool:
     """Whether a weight that the layer multiplies by is zero everywhere."""
     weights = getattr(call.layer, "weights", None) or ()
-    multiplied = [weight for weight in weights if not _ADDED.fullmatch(weight.name)]
+    multiplied = [weight for weight in weights if not is_added(weight)]
     return any(not np.any(weight.numpy()) for weight in multiplied)
+
+
+def is_added(weight: Any) -> bool:
+    """Whether a weight is added, or counted, and not multiplied by."""
+    return _ADDED.fullmatch(weight.name) is not None

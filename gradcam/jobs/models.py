@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcam import findings
 from gradcam.errors import GradCamError, ModelError
-from gradcam.jobs import applications, quiet
+from gradcam.jobs import applications, preprocessing, quiet
 
 if TYPE_CHECKING:
     import argparse
@@ -23,7 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--model",
         metavar="M",
-        required=True,
         help="a .keras or .h5 file, a SavedModel folder, or a network of keras.applications such"
         " as MobileNetV2",
     )
@@ -47,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(options: argparse.Namespace) -> None:
     """Raise where the model can't be one, before anything slow is imported."""
+    if not options.model:
+        raise ModelError("model-not-given")
     for name in options.imports:
         if name.endswith(".py") or "/" in name:
             module = Path(name).stem
@@ -126,6 +127,8 @@ def _application(name: str) -> Any:
     try:
         with _downloads_in_words(name):
             return getattr(keras.applications, name)(weights="imagenet")
+    except ModelError:
+        raise
     except (OSError, ValueError) as error:
         raise _no_weights(name, error) from error
 
@@ -150,16 +153,14 @@ class _downloads_in_words:  # noqa: N801 - used like a function
 
 
 def _no_weights(name: str, error: BaseException | None) -> ModelError:
-    reason = findings.printable(str(error).strip())
+    reason = findings.printable(str(error).strip().rstrip("."))
     return ModelError("weights-missing", name=name, reason=reason)
 
 
 def _imported(name: str) -> Any:
-    from gradcam.jobs import preprocessing  # noqa: PLC0415
-
     try:
         return preprocessing.import_user_module(name)
-    except (ImportError, SyntaxError, ValueError, AttributeError, LookupError) as error:
+    except preprocessing.USER_ERRORS as error:
         raise GradCamError("import-failed", name=name, reason=error) from error
 
 

@@ -8,8 +8,6 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gradcam import findings
 from gradcam.errors import GradCamError
 from gradcam.jobs import applications
@@ -17,18 +15,21 @@ from gradcam.jobs import applications
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+
     from gradcam.jobs.survey import Survey
 
     Preprocess = Callable[[np.ndarray], np.ndarray]
 
 # What code that a user wrote may raise.
-_USER_ERRORS = (
+USER_ERRORS = (
     ArithmeticError,
     AttributeError,
     ImportError,
     LookupError,
     OSError,
     RuntimeError,
+    SyntaxError,
     TypeError,
     ValueError,
 )
@@ -64,6 +65,7 @@ def choose(asked: str | None, network: str | None, survey: Survey) -> tuple[str,
 def function(name: str) -> Preprocess:
     """The function behind a preprocessing: a batch in 0..255 to what the model takes.
 
+    >>> import numpy as np
     >>> function("signed")(np.array([0.0, 255.0]))
     array([-1.,  1.])
     """
@@ -113,7 +115,7 @@ def _imported(name: str) -> Preprocess:
     module, _, attribute = name.partition(":")
     try:
         found = getattr(import_user_module(module), attribute)
-    except (*_USER_ERRORS, SyntaxError) as error:
+    except USER_ERRORS as error:
         raise _failed(name, error) from error
     if not callable(found):
         raise GradCamError("preprocess-failed", name=name, error="TypeError", reason="no function")
@@ -130,9 +132,11 @@ def import_user_module(name: str) -> Any:
 
 def _checked(name: str, preprocess: Preprocess, images: np.ndarray) -> np.ndarray:
     """Call a user's function, with its mistakes in words."""
+    import numpy as np  # noqa: PLC0415
+
     try:
         result = np.asarray(preprocess(images.copy()))
-    except _USER_ERRORS as error:
+    except USER_ERRORS as error:
         raise _failed(name, error) from error
     if result.dtype.kind not in "biuf" or len(result.shape) != 4 or len(result) != len(images):
         raise GradCamError(

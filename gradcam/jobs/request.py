@@ -68,6 +68,8 @@ def read(options: argparse.Namespace) -> Request:
     Raises:
         GradCamError: one of them can't be meant.
     """
+    if not options.photos:
+        raise GradCamError("photo-not-given")
     if options.preprocess is not None:
         preprocessing.check_name(options.preprocess)
     out = Path(options.out)
@@ -89,8 +91,9 @@ def read(options: argparse.Namespace) -> Request:
         batch_size=_count("--batch-size", options.batch_size),
         report=not options.no_report,
     )
-    if out.exists() and not out.is_dir():
-        raise GradCamError("out-is-a-file", path=findings.printable(out))
+    for place in (out, *out.parents):
+        if place.exists() and not place.is_dir():
+            raise GradCamError("out-is-a-file", path=findings.printable(place))
     models.check(options)
     request.photos.extend(photos.find(options.photos, out))
     return request

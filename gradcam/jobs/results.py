@@ -56,6 +56,7 @@ class Map:
     warnings: list[str]
     raw: np.ndarray
     heatmap: np.ndarray
+    coverage: np.ndarray | None
 
 
 def read_photo(path: str, stem: str, plan: Plan) -> Photo:
@@ -90,6 +91,7 @@ def maps_of(explanation: Explanation, row: int) -> Iterator[Map]:
             warnings=_warnings(explanation.warnings, row, blank, number),
             raw=explanation.maps[place],
             heatmap=explanation.heatmaps[place],
+            coverage=None if explanation.coverage is None else explanation.coverage[row],
         )
 
 
@@ -165,14 +167,7 @@ def write(photo: Photo, maps: Sequence[Map], top: list[list[Any]], plan: Plan) -
             entry["photo"] = name
         entry["top"] = top
         entry["maps"] = [
-            {
-                "target": found.target,
-                "method": found.method,
-                "layer": found.layer,
-                "score": found.score,
-                "warnings": found.warnings,
-                "files": _files(photo, found, label, plan, written),
-            }
+            _entry(found) | {"files": _files(photo, found, label, plan, written)}
             for found, label in zip(maps, _labels(maps), strict=True)
         ]
         finished = True
@@ -181,6 +176,19 @@ def write(photo: Photo, maps: Sequence[Map], top: list[list[Any]], plan: Plan) -
             for path in written:
                 path.unlink(missing_ok=True)
     return entry
+
+
+def _entry(found: Map) -> dict[str, Any]:
+    """What the manifest says of a map but for its files."""
+    said = {
+        "target": found.target,
+        "method": found.method,
+        "layer": found.layer,
+        "score": found.score,
+        "warnings": found.warnings,
+    }
+    # Behind a spatial transformer: the share of the photograph that the layer could see.
+    return said if found.coverage is None else said | {"seen": _rounded(found.coverage.mean())}
 
 
 def _labels(maps: Sequence[Map]) -> list[str]:
@@ -213,10 +221,8 @@ def _files(photo: Photo, found: Map, label: str, plan: Plan, written: list[Path]
         contents["map"] = file.getvalue()
     names = {kind: files.name(photo.stem, parts, _ENDINGS[kind]) for kind in contents}
     if request.report:
-        shape = images.for_display(photo.shown, HEAT_SIDE).shape
-        heat = images.colour(images.resize(found.heatmap, *shape[:2]), request.colormap)
-        contents["report"] = images.encode_jpeg(heat, 85)
-        names["report"] = f"{REPORT_FILES}/{files.name(photo.stem, parts, '.heat.jpg')}"
+        ending, contents["report"] = _report_heat(photo, found, request.colormap)
+        names["report"] = f"{REPORT_FILES}/{files.name(photo.stem, parts, ending)}"
     for kind, data in contents.items():
         _write(plan, names[kind], data, written)
     return names
@@ -225,12 +231,26 @@ def _files(photo: Photo, found: Map, label: str, plan: Plan, written: list[Path]
 _ENDINGS = {"overlay": ".overlay.jpg", "heatmap": ".heatmap.png", "map": ".map.npy"}
 
 
+def _report_heat(photo: Photo, found: Map, colormap: str) -> tuple[str, bytes]:
+    """The heatmap in the photograph's proportions, transparent where the layer saw nothing."""
+    height, width = images.for_display(photo.shown, HEAT_SIDE).shape[:2]
+    heat = images.colour(images.stretch(found.heatmap, height, width), colormap)
+    if found.coverage is None:
+        return ".heat.jpg", images.encode_jpeg(heat, 85)
+    seen = images.stretch(found.coverage, height, width)
+    opacity = np.rint(255 * np.clip(seen, 0, 1)).astype(np.uint8)
+    return ".heat.png", images.encode(np.dstack([heat, opacity]))
+
+
 def _overlay(photo: Photo, found: Map, plan: Plan) -> np.ndarray:
     """The heatmap over the photograph as people see it, in its own proportions."""
     height, width = photo.shown.shape[:2]
-    heatmap = images.resize(found.heatmap, height, width)[np.newaxis]
-    shown = photo.shown[np.newaxis]
-    mixed: np.ndarray = images.overlay(shown, heatmap, plan.request.alpha, plan.request.colormap)
+    heatmap = images.stretch(found.heatmap, height, width)[np.newaxis]
+    coverage = None
+    if found.coverage is not None:
+        coverage = images.stretch(found.coverage, height, width)[np.newaxis]
+    request, shown = plan.request, photo.shown[np.newaxis]
+    mixed: np.ndarray = images.overlay(shown, heatmap, request.alpha, request.colormap, coverage)
     return mixed[0]
 
 

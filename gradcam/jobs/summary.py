@@ -33,6 +33,10 @@ def show(entries: Iterable[dict[str, Any]]) -> None:
     screen.print(_table(rows, warnings))
     if len(done) > ROWS:
         screen.print(Text(f"... and {len(done) - ROWS} more, all in manifest.json."), style="dim")
+    shares = [found["seen"] for e in done for found in e["maps"] if "seen" in found]
+    if shares:
+        said = findings.message("note-frame", share=_share(sum(shares) / len(shares)))
+        screen.print(Text(said))
     for sentence, number in warnings.items():
         _note(screen, f"[{number}]", sentence)
 
@@ -76,7 +80,7 @@ def _add(table: Table, image: Text, entry: dict[str, Any], warnings: dict[str, i
             image if first else "",
             top if first else "",
             score,
-            Text("\n".join(layers)),
+            Text(", ".join(layers)),
             Text(" ".join(marks), style="yellow"),
         )
 

@@ -6,9 +6,12 @@ Rich is imported with the first thing that needs it: errors are plain and come a
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
+
+from gradcam import findings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,8 +25,9 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 def say(text: str) -> None:
-    """Print a line for people."""
-    print(text, file=sys.stderr)
+    """Print a line for people; what a file name could do to a terminal is taken out of it."""
+    lines = [findings.printable(line) for line in text.split("\n")]
+    print("\n".join(lines), file=sys.stderr)
 
 
 def say_error(text: str) -> None:
@@ -36,7 +40,7 @@ def console() -> Console:
     from rich.console import Console  # noqa: PLC0415
 
     found = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    if not found.is_terminal and found.width == 80:
+    if not found.is_terminal and "COLUMNS" not in os.environ:
         found.width = PLAIN_WIDTH
     return found
 

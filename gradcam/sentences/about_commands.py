@@ -6,8 +6,8 @@ SENTENCES: dict[str, str] = {
     ),
     "command-missing": "Received {received}. Expected a command: {names}. See gradcam --help.",
     "flag-unknown": (
-        "Received '{name}', which is no option of {command}.{hint} See {command} --help; a file"
-        " whose name begins with a dash is written ./{name}."
+        "Received '{name}', which is no option of {command}.{hint} Expected one of those that"
+        " {command} --help lists."
     ),
     "unexpected": (
         "Something unexpected happened: {kind}: {reason}. This is a mistake in gradcam, or in code"
@@ -18,6 +18,10 @@ SENTENCES: dict[str, str] = {
         " written. Check the path, its permissions and the space that is left."
     ),
     # the model
+    "model-not-given": (
+        "No model was given. Expected --model with a .keras or .h5 file, a SavedModel folder, or"
+        " the name of a keras.applications network. Try --model MobileNetV2."
+    ),
     "model-missing": (
         "The model '{path}' does not exist, and no network of keras.applications has that name."
         "{hint} Expected a .keras or .h5 file, a SavedModel folder, or a name such as MobileNetV2."
@@ -92,6 +96,10 @@ SENTENCES: dict[str, str] = {
         " --class {first}."
     ),
     # photographs
+    "photo-not-given": (
+        "No photograph was given. Expected image files, folders with images, or patterns such as"
+        " 'photos/*.jpg'. Name one before the options."
+    ),
     "photo-missing": (
         "'{path}' does not exist.{hint} Expected image files, folders with images, or patterns such"
         " as 'photos/*.jpg'."
@@ -110,7 +118,8 @@ SENTENCES: dict[str, str] = {
     ),
     # the folder of results
     "out-is-a-file": (
-        "--out {path} is a file. Expected a folder, or a name that is still free. Choose another."
+        "--out leads to '{path}', which is a file. Expected a folder, or a name that is still free."
+        " Choose another."
     ),
     "out-unwritable": (
         "Nothing can be written to '{path}': {reason}. Expected a folder with permission to write"
@@ -129,7 +138,11 @@ SENTENCES: dict[str, str] = {
         "'{path}' can't be written: {reason}. Expected space for the results. The images that are"
         " done stay done: make room, then run the same command with --resume."
     ),
-    # warnings
+    # warnings and notes
+    "note-frame": (
+        "The layer looks through a spatial transformer and saw {share} of the photographs. The"
+        " heatmaps are carried back to where it looked; the rest stays without colour."
+    ),
     "warn-scaling-doubt": (
         "{layer} {doubt}, as if it expected pixels from 0 to 1, but it is given 0 to 255"
         " (--preprocess raw). If the model was trained on images from 0 to 1, give --preprocess unit."

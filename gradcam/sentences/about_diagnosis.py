@@ -3,6 +3,8 @@
 A code that an error has as well says there what to do: the finding and the error end alike.
 """
 
+from gradcam.sentences import about_training
+
 _INPUT: dict[str, tuple[str, str]] = {
     "input-no-batch-axis": (
         (
@@ -229,9 +231,9 @@ _WEIGHTS: dict[str, tuple[str, str]] = {
     ),
     "weights-scale": (
         (
-            "The gradient of {variables} has a root mean square of {measured:.2g}, {factor:.0e} times"
-            " {direction} than the middle layer's {middle:.2g}. With one learning rate, one of the two"
-            " doesn't learn."
+            "The gradient of {variables} has a mean magnitude of {measured:.2g}, {factor:.0e} times"
+            " {direction} than the nearer of its neighbours, {near:.2g}. With one learning rate, one"
+            " of the two doesn't learn."
         ),
         "Normalise between the layers (BatchNormalization, a residual connection), or use Adam.",
     ),
@@ -252,105 +254,6 @@ _WEIGHTS: dict[str, tuple[str, str]] = {
             " weights were not looked at."
         ),
         "Use a loss that fits the outputs, or give labels as target=.",
-    ),
-}
-
-_TRANSFORMER: dict[str, tuple[str, str]] = {
-    "transformer-start": (
-        (
-            "'{path}' looks untrained and does not start at the identity: theta is {theta}, the"
-            " identity {identity}. The network behind it first sees a part of the image at random."
-        ),
-        (
-            "End the localisation network in a layer that starts at the identity:\n"
-            "    theta = keras_stn.ThetaRegression({family!r})(features)"
-        ),
-    ),
-    "transformer-black": (
-        (
-            "{share:.0%} of the grid of '{path}' lies outside the image for {images}: the output"
-            " shows nothing of it. theta is {theta}."
-        ),
-        (
-            "Keep theta near the identity: smaller steps and a limit, and train again:\n"
-            "    keras_stn.ThetaRegression({family!r}, step_size=0.1, limit=1.0)"
-        ),
-    ),
-    "transformer-outside": (
-        (
-            "{share:.0%} of the grid of '{path}' lies outside the image for {images}. So much of the"
-            " output is filled up."
-        ),
-        (
-            "Bound how far theta gets, or pull it back:\n"
-            "    keras_stn.ThetaRegression({family!r}, limit=0.5, penalty=0.01)"
-        ),
-    ),
-    "transformer-collapsed": (
-        (
-            "The output of '{path}' shows hardly more than a line or a point of {images}: the smallest"
-            " zoom is {smallest:.2g}, the determinant {determinant:.2g}."
-        ),
-        (
-            "Use a family with fewer parameters, or\n"
-            "    keras_stn.ThetaRegression({family!r}, limit=0.5, penalty=0.01)"
-        ),
-    ),
-    "transformer-mirrored": (
-        (
-            "The determinant of theta of '{path}' is negative ({determinant:.2g}) for {images}: the"
-            " output is mirrored."
-        ),
-        (
-            "Bound theta with limit=0.5 unless mirroring is meant, or use a family that can't mirror,"
-            ' such as "attention".'
-        ),
-    ),
-    "transformer-shrunk": (
-        (
-            "'{path}' zooms out by {largest:.3g} for {images}: the image is 1/{largest:.3g} of its size"
-            " in the output."
-        ),
-        "Bound the scale:\n    keras_stn.ThetaRegression({family!r}, limit=0.5)",
-    ),
-    "transformer-no-gradient": (
-        (
-            "No gradient of {target} reaches theta of '{path}'{why}. Its localisation network does not"
-            " learn."
-        ),
-        'Use interpolation="bilinear", no stop_gradient, and a theta that keeps the grid inside.',
-    ),
-    "transformer-nearest": (
-        (
-            "'{path}' reads with interpolation=\"nearest\" under a trainable localisation network: the"
-            " output doesn't change with a small change of theta, which therefore never learns."
-        ),
-        'Use\n    interpolation="bilinear"',
-    ),
-    "transformer-gradient-scale": (
-        (
-            "The localisation network of '{path}' has gradients {factor:.3g} times {direction} than"
-            " the middle of the other layers ({measured:.2g} to {middle:.2g})."
-        ),
-        (
-            "Give it a step of its own, which works with Adam too:\n"
-            "    keras_stn.ThetaRegression({family!r}, step_size={step:g})"
-        ),
-    ),
-    "transformer-fill": (
-        (
-            "'{path}' reads {share:.0%} of its grid outside of the images and fills it with"
-            " {fill:g}, but the images' edges are {edge:.3g} on average: an edge that isn't there."
-        ),
-        'For photographs repeat the edge pixels:\n    fill_mode="nearest"',
-    ),
-    "transformer-corners": (
-        (
-            "'{path}' samples {before} to {after} with align_corners=True, which lets the corner pixels'"
-            " centres coincide: at this size a shift of up to {shift:.2g} output pixels against"
-            " keras.layers.Resizing."
-        ),
-        "Where the two must agree:\n    align_corners=False",
     ),
 }
 
@@ -420,7 +323,16 @@ _GENERAL: dict[str, tuple[str, str]] = {
     ),
 }
 
-_ALL = _INPUT | _FORWARD | _GRADIENT | _WEIGHTS | _TRANSFORMER | _EXPLANATION | _GENERAL
+_ALL = (
+    _INPUT
+    | _FORWARD
+    | _GRADIENT
+    | _WEIGHTS
+    | about_training.TRANSFORMERS
+    | _EXPLANATION
+    | about_training.WATCH
+    | _GENERAL
+)
 
 SENTENCES: dict[str, str] = {code: said for code, (said, _) in _ALL.items()}
 FIXES: dict[str, str] = {code: fix for code, (_, fix) in _ALL.items()}

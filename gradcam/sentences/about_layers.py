@@ -21,6 +21,10 @@ SENTENCES: dict[str, str] = {
         "Received {received} as the layer. Expected a path such as 'backbone/conv', a layer object,"
         " a list of those, or None for the automatic choice. See gradcam.layers(model)."
     ),
+    "layer-twice": (
+        "The layer '{path}' was given twice. Expected each layer once: a map that is fused with"
+        " itself counts double. Leave one out."
+    ),
     "no-feature-map": (
         "The model '{name}' has no feature map before the target: {reason}. Expected a layer whose"
         " output is (batch, positions..., channels) with more than one position, such as a"

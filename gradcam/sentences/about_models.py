@@ -12,7 +12,7 @@ SENTENCES: dict[str, str] = {
     ),
     "legacy-model": (
         "The model is a {kind} of the tf_keras package (Keras 2). Expected a model of Keras 3. Save"
-        " it to a file and load that with keras.models.load_model."
+        " it to a file and load that with gradcam.load_model."
     ),
     "not-a-model": (
         "Received {received} as the model. Expected a keras.Model (Functional, Sequential or"
@@ -34,6 +34,11 @@ SENTENCES: dict[str, str] = {
     "returns-none": (
         "The call of {where} returned None. Expected a tensor. Look for a branch of `call` without"
         " `return`."
+    ),
+    "returns-none-among": (
+        "The model '{name}' returned None in its outputs, at {outputs}. Expected a tensor in every"
+        " place. Let its `call` leave out what it does not compute, or wrap it in a model that"
+        " returns the scores alone."
     ),
     "returns-no-tensor": (
         "The model '{name}' returned {received}. Expected tensors with the batch as first axis."

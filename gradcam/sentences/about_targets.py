@@ -13,6 +13,14 @@ SENTENCES: dict[str, str] = {
         "Class {index} is out of range{image}. The output has {classes} classes, so expected 0 to"
         " {last}.{advice}"
     ),
+    "unit-range": (
+        "Unit {index} is out of range. The output has {units} units, so expected 0 to {last}. Units"
+        " are counted from 0."
+    ),
+    "ambiguous-class": (
+        "The class name '{name}' stands for the classes {indices} of class_names. Expected a name"
+        " that only one has. Give the index of the one that is meant."
+    ),
     "one-unit": (
         "Class {index} was asked for, but the output is one linear unit. Expected class 0, or a"
         " side of the unit. Use gradcam.targets.Binary(positive=True) or Binary(positive=False)."

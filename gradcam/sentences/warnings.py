@@ -23,6 +23,11 @@ SENTENCES: dict[str, str] = {
         "'{path}' is the last feature map, but what follows works on a sequence (first"
         " '{sequence}'). Its map is that of early features. Expect it to be coarse in meaning."
     ),
+    "warn-hidden-layers": (
+        "'{path}' is the last feature map that can be reached, but not the last of the model: behind"
+        " it stand {hidden}. Expect the map to be that of earlier features. Let the model call"
+        " those layers outside of loops, and keep them in its attributes."
+    ),
     "warn-no-frame": (
         "The map of '{path}' has {map_rank} axes of positions, the input '{name}' of shape {shape}"
         " has not. The heatmaps are left at the size of the map."

@@ -17,7 +17,6 @@ from keras_stn.plots.pictures import (
     as_images,
     coloured,
     few_enough,
-    shown,
     usual_range,
 )
 from keras_stn.plots.sheets import arranged, fitted, numbered, panel_size
@@ -104,9 +103,7 @@ def meshes(
     >>> plots.meshes(images, layer.grid(layer.theta(images)), lines=5).dtype
     dtype('uint8')
     """
-    count = checks.output_size(lines, "lines")[0]
-    if count < 2:
-        raise ValueError(f"lines must be at least 2, the first and the last. Received: {lines!r}.")
+    count = checks.whole_number(lines, "lines", least=2)
 
     def draw(panel: Picture, grid: np.ndarray, thickness: int) -> None:
         def lattice(below: Picture) -> None:
@@ -133,17 +130,16 @@ def _drawn(
     few_enough(len(given))
     points = as_array(grids, "grids")
     checks.grid_shape(points.shape, len(given))
-    seen = shown(given)
-    value_range = usual_range(seen) if value_range is None else value_range
+    value_range = usual_range(given) if value_range is None else value_range
     size = panel_size(len(given))
     pixels = _pixels(points.astype(np.float64), given.shape[1:3], align_corners)
     margin = _margin(pixels, given.shape[1:3])
     panels = [
         _input_panel(picture, place, draw, size, margin)
-        for picture, place in zip(coloured(seen, value_range), pixels, strict=True)
+        for picture, place in zip(coloured(given, value_range), pixels, strict=True)
     ]
     if outputs is not None:
-        read = shown(as_images(outputs, "outputs", len(given)))
+        read = as_images(outputs, "outputs", len(given))
         if read.shape[1:3] != points.shape[1:3]:
             raise ValueError(
                 "outputs must be as large as the grid that they were read at. Received outputs of "

@@ -72,6 +72,7 @@ def pictures(images: Any, value_range: Range | None = None) -> Picture:
         images: `(batch, height, width, channels)`; not 1 or 3 channels are shown by their mean magnitude.
         value_range: what is black and what is white. None guesses for the whole batch: bytes and numbers in
             0..255 as they are, 0..1 times 255, anything else stretched from its least to its largest value.
+            Feature maps go from 0 to their largest value.
 
     Pixels that aren't finite are magenta.
 
@@ -81,7 +82,8 @@ def pictures(images: Any, value_range: Range | None = None) -> Picture:
     >>> plots.pictures(np.array([0.0, 0.5, np.nan]).reshape(1, 1, 3, 1))[0, 0].tolist()
     [[0, 0, 0], [128, 128, 128], [255, 0, 255]]
     """
-    return coloured(shown(as_images(images, "images")), value_range)
+    array = as_images(images, "images")
+    return coloured(array, usual_range(array) if value_range is None else value_range)
 
 
 def shown(images: np.ndarray) -> np.ndarray:
@@ -91,10 +93,10 @@ def shown(images: np.ndarray) -> np.ndarray:
     return np.abs(images.astype(np.float32)).mean(axis=3, keepdims=True)
 
 
-def coloured(images: np.ndarray, value_range: Range | None = None) -> Picture:
-    """Images with 1 or 3 channels as RGB bytes."""
-    low, high = usual_range(images) if value_range is None else checked_range(value_range)
-    values = images.astype(np.float64)
+def coloured(images: np.ndarray, value_range: Range) -> Picture:
+    """Images or feature maps as RGB bytes."""
+    low, high = checked_range(value_range)
+    values = shown(images).astype(np.float64)
     finite = np.isfinite(values)
     values = np.where(finite, values, low)
     scaled = np.clip((values - low) / (high - low), 0, 1)
@@ -105,6 +107,9 @@ def coloured(images: np.ndarray, value_range: Range | None = None) -> Picture:
 
 def usual_range(images: np.ndarray) -> Range:
     """What is black and what is white, guessed from the values of a batch."""
+    if images.shape[3] not in (1, 3):
+        most = float(np.max(shown(images), where=np.isfinite(shown(images)), initial=0.0))
+        return 0.0, most or 1.0
     if images.dtype == np.uint8:
         return 0.0, 255.0
     if images.dtype == bool:

@@ -11,7 +11,7 @@ import numpy as np
 from keras_stn import checks
 from keras_stn.plots import drawing
 from keras_stn.plots.drawing import TEXT_HEIGHT, Picture
-from keras_stn.plots.pictures import Range, as_images, coloured, few_enough, shown
+from keras_stn.plots.pictures import Range, as_images, coloured, few_enough, usual_range
 
 GAP = 10
 _BEST_RATIO = 1.6
@@ -35,13 +35,14 @@ def sheet(
     Example:
 
     >>> from keras_stn import plots
-    >>> plots.sheet(np.ones((6, 28, 28, 1)), labels="abcdef").shape
-    (274, 376, 3)
+    >>> plots.sheet(np.ones((6, 28, 28, 1)), labels="abcdef").dtype
+    dtype('uint8')
     """
     array = as_images(images, "images")
     few_enough(len(array))
     size = panel_size(len(array))
-    panels = [drawing.resized(p, *fitted(p, size)) for p in coloured(shown(array), value_range)]
+    rgb = coloured(array, usual_range(array) if value_range is None else value_range)
+    panels = [drawing.resized(picture, *fitted(picture, size)) for picture in rgb]
     return arranged(panels, numbered(labels, len(panels)), columns)
 
 
@@ -96,5 +97,4 @@ def _columns(columns: int | None, count: int, height: int, width: int) -> int:
             range(1, count + 1),
             key=lambda n: abs(math.log(n * width / (math.ceil(count / n) * height) / _BEST_RATIO)),
         )
-    number = checks.output_size(columns, "columns")[0]
-    return min(number, count)
+    return min(checks.whole_number(columns, "columns"), count)

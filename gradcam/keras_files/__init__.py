@@ -1,0 +1,1 @@
+"""Rebuilds Keras models from `.keras` and `.h5` files of any version."""

@@ -1,0 +1,140 @@
+"""Finds Keras' own classes by the names that files have for them, and the arguments they take."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from types import ModuleType
+from typing import Any
+
+import keras
+
+# Where files look for a class, in the words of Keras' own configs; the first that has it.
+_HOMES = (
+    "keras.layers",
+    "keras.initializers",
+    "keras.regularizers",
+    "keras.constraints",
+    "keras",
+    "keras.src.models.functional",
+    "keras.src.legacy.layers",
+)
+_OPERATIONS = ("numpy", "nn", "core", "image", "math", "linalg")
+# The packages under whose names Keras has been published.
+_PACKAGES = {
+    "keras",
+    "tf_keras",
+    "tensorflow",
+    "tensorflow_core",
+    "keras_core",
+    "keras_preprocessing",
+}
+
+
+def locate(name: str, module: str | None = None) -> tuple[str, type] | None:
+    """The module and the class that a file means; None for what is not Keras' own.
+
+    >>> locate("Conv2D", "tensorflow.python.keras.layers.convolutional")
+    ('keras.layers', <class 'keras.src.layers.convolutional.conv2d.Conv2D'>)
+    >>> locate("Conv2D", "my_package") is locate("MyLayer") is None
+    True
+    """
+    if module is not None and module.partition(".")[0] not in _PACKAGES:
+        return None
+    if module is not None and module.startswith("keras."):
+        found = _member(module, name)
+        if found is not None:
+            return module, found
+    for home in _HOMES:
+        found = _member(home, name)
+        if found is not None:
+            return home, found
+    return None
+
+
+def operation(name: str) -> tuple[str, type] | None:
+    """The module and the class of an operation that is no layer.
+
+    >>> operation("GetItem")
+    ('keras.src.ops.numpy', <class 'keras.src.ops.numpy.GetItem'>)
+    """
+    for home in _OPERATIONS:
+        found = _member(f"keras.src.ops.{home}", name)
+        if found is not None:
+            return f"keras.src.ops.{home}", found
+    return None
+
+
+@functools.cache
+def accepted(kind: type) -> frozenset[str]:
+    """The names of the arguments that a class takes, its bases' included.
+
+    >>> "filters" in accepted(keras.layers.Conv2D), "groups" in accepted(keras.layers.DepthwiseConv2D)
+    (True, False)
+    """
+    names: set[str] = set()
+    for base in kind.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
+        names |= {
+            parameter.name
+            for parameter in parameters
+            if parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}
+        }
+        if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    return frozenset(names - {"self"})
+
+
+def _member(home: str, name: str) -> Any:
+    module = _module(home)
+    found = vars(module).get(name) if module is not None else None
+    return found if inspect.isclass(found) else None
+
+
+@functools.cache
+def _module(home: str) -> ModuleType | None:
+    if home == "keras":
+        return keras
+    try:
+        return importlib.import_module(home)
+    except ImportError:
+        return None
+
+
+def has_function(name: str) -> bool:
+    """Whether Keras has an activation of that name.
+
+    >>> has_function("relu"), has_function("my_relu")
+    (True, False)
+    """
+    return inspect.isfunction(getattr(keras.activations, name, None)) or name in _MORE_ACTIVATIONS
+
+
+# What `keras.activations.get` takes without a public function of that name.
+_MORE_ACTIVATIONS = {"swish", "hard_swish", "hard_silu"}
+
+
+# Where functions do nothing but compute.
+_COMPUTING = {
+    *("activations", "constraints", "initializers", "losses", "metrics", "ops", "regularizers"),
+}
+
+
+def is_own_module(module: str | None, name: str) -> bool:
+    """Whether a function is one of Keras' own that only compute, outside of activations.
+
+    >>> is_own_module("keras.ops", "relu"), is_own_module("my_package", "relu")
+    (True, False)
+    >>> is_own_module("keras.utils", "get_file")
+    False
+    """
+    package, *parts = (module or "").split(".")
+    if package != "keras" or not parts or parts[0] not in _COMPUTING:
+        return False
+    home: Any = keras
+    for part in parts:
+        home = getattr(home, part, None)
+    return callable(getattr(home, name, None))
