@@ -238,7 +238,7 @@ def _joined(parts: Sequence[dict[str, Any]], settings: Settings) -> Explanation:
 
     def join(name: str) -> Any:
         pieces = [part.get(name) for part in parts]
-        if len(pieces) == 1:
+        if len(pieces) == 1 or pieces[0] is None:
             return pieces[0]
         return tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *pieces)
 
@@ -254,4 +254,5 @@ def _joined(parts: Sequence[dict[str, Any]], settings: Settings) -> Explanation:
         warnings=tuple(dict.fromkeys(text for part in parts for text in part["warnings"])),
         warped_heatmaps=join("warped_heatmaps"),
         coverage=join("coverage"),
+        signed=not settings.relu,
     )

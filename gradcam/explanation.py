@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import re
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ import numpy as np
 
 from gradcam import images as pictures
 from gradcam.errors import ImageError
+
+_LONGEST_PART = 80  # bytes of a layer or a target in the name of a file; 255 are all there are
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,6 +40,8 @@ class Explanation:
             frame; else None.
         coverage: (batch, height, width) there, how far each pixel of the input was seen through
             the transformer, from 0 to 1; else None.
+        signed: whether heatmaps have a negative side, as with `relu=False`. Then zero is the middle
+            of the colours, also in a heatmap where all is positive.
     """
 
     maps: np.ndarray
@@ -49,6 +54,7 @@ class Explanation:
     warnings: tuple[str, ...] = ()
     warped_heatmaps: np.ndarray | None = None
     coverage: np.ndarray | None = None
+    signed: bool = False
 
     def __len__(self) -> int:
         return len(self.maps)
@@ -72,34 +78,43 @@ class Explanation:
             (batch, height, width, 3) uint8 RGB; with `top_k` one more axis after the batch. What
             a spatial transformer didn't show stays as it is.
         """
-        return pictures.overlay(images, self.heatmaps, alpha, colormap, self.coverage)
+        return pictures.overlay(
+            images, self.heatmaps, alpha, colormap, self.coverage, signed=self.signed
+        )
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write each heatmap as a PNG and each raw map as a `.npy` file.
 
         A heatmap along one or three axes is no picture: of those, only the raw map is written.
 
+        Files of the same names are replaced, which saving the same explanation again does. Give
+        other images, another model or other options a folder of their own.
+
         Returns:
-            The files, named `<image>.<method>.<layer with / as +>.<target>.heatmap.png`, and
-            `.map.npy`. With `top_k` the target is `<rank>-<target>`, as names of classes can be
-            the same once they are fit for a file.
+            The files, named `<image>.<method>.<layer>.<target>.heatmap.png`, and `.map.npy`, with
+            every `/` as `+`. With `top_k` the target is `<rank>-<target>`. A name that had to be
+            changed or shortened to be fit for a file ends in eight digits of its SHA-256, so that
+            two are never alike.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         written = []
         for image, place, target in self._each():
-            layer = self.layer if isinstance(self.layer, str) else "+and+".join(self.layer)
+            layer = self.layer if isinstance(self.layer, str) else "/and/".join(self.layer)
             label = "-".join(map(str, (*place[1:], target)))
-            parts = [f"{image:04d}", self.method, layer.replace("/", "+"), label]
-            stem = ".".join(re.sub(r"[^\w+\-\[\]]", "_", part) for part in parts)
+            stem = ".".join([f"{image:04d}", self.method, _part(layer), _part(label)])
             if self.heatmaps[place].ndim == 2:
                 picture = folder / f"{stem}.heatmap.png"
-                picture.write_bytes(pictures.encode(pictures.colour(self.heatmaps[place], "turbo")))
+                picture.write_bytes(self._png(place))
                 written.append(picture)
             array = folder / f"{stem}.map.npy"
             np.save(array, self.maps[place])
             written.append(array)
         return written
+
+    def _png(self, place: tuple[int, ...]) -> bytes:
+        """One heatmap in colour."""
+        return pictures.encode(pictures.colour(self.heatmaps[place], "turbo", signed=self.signed))
 
     def _each(self) -> list[tuple[int, tuple[int, ...], Any]]:
         """The number of the image, the index of the map and what it explains, for every map."""
@@ -116,7 +131,7 @@ class Explanation:
         for _, place, target in self._each()[:12]:
             caption = html.escape(f"{target}: {float(self.scores[place]):.3g}")
             try:
-                png = pictures.encode(pictures.colour(self.heatmaps[place], "turbo"))
+                png = self._png(place)
             except ImageError:  # a heatmap along one or three axes is no picture
                 cells.append(f"<figure><figcaption>{caption}</figcaption></figure>")
                 continue
@@ -128,3 +143,17 @@ class Explanation:
             )
         said = "".join(f"<li>{html.escape(text)}</li>" for text in self.warnings)
         return f"<p>{html.escape(repr(self))}</p>{''.join(cells)}<ul>{said}</ul>"
+
+
+def _part(text: str) -> str:
+    """One part of a file's name: another for each text.
+
+    >>> _part("backbone/conv"), _part("conv+"), _part("conv_")
+    ('backbone+conv', 'conv_-bbd7a6a8', 'conv_')
+    """
+    cleaned = re.sub(r"[^\w\-\[\]+]", "_", text.replace("+", "_").replace("/", "+"))
+    short = cleaned.encode()[:_LONGEST_PART].decode(errors="ignore")
+    if short == text.replace("/", "+") and "+" not in text:
+        return short
+    digits = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{short}-{digits}"

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gradcam import layouts
 from gradcam.errors import DisconnectedLayerError, NotAFeatureMapError
 from gradcam.findings import listing
 from gradcam.graph import ancestors, nearest_ancestors
@@ -78,7 +79,11 @@ class FeatureMaps:
         if call.inside is not None:
             return f"it runs inside {call.inside}", "Choose a layer outside of it."
         if len(call.outputs) != 1:
-            return f"it returns {len(call.outputs)} tensors", "Choose one of the layers inside it."
+            own, inside = (
+                "Let a layer of its own make the map.",
+                "Choose one of the layers inside it.",
+            )
+            return f"it returns {len(call.outputs)} tensors", own if call.is_leaf else inside
         around = _around(call)
         if around is not None:
             return f"it is part of '{around.path}', which works on tokens", "Choose a convolution."
@@ -105,11 +110,8 @@ class FeatureMaps:
         return "", ""
 
     def data_format(self, call: Call) -> str:
-        """The layer's own data format, or that of the nearest layer upstream that has one."""
-        if call.data_format or not call.outputs:
-            return call.data_format or "channels_last"
-        upstream = self._upstream(call.outputs[0])
-        return next((other.data_format for other in upstream if other.data_format), "channels_last")
+        """Where the channels of a call's output are."""
+        return layouts.of_output(self._recording, call)
 
     def is_connected(self, call: Call) -> bool:
         """Whether the target depends on the call's output."""
@@ -145,14 +147,17 @@ class FeatureMaps:
         )
         if chosen is not None:
             return chosen
-        reasons = [self.reason(call)[0] for call in calls if call.path and call.is_leaf]
-        tokens = any("tokens" in reason for reason in reasons)
-        reason = (
-            "its layers return token sequences (batch, tokens, features)"
-            if tokens
-            else "no layer with weights returns axes of positions"
-        )
-        raise NotAFeatureMapError("no-feature-map", name=name, reason=reason)
+        raise NotAFeatureMapError("no-feature-map", name=name, reason=self._reason_of_none())
+
+    def _reason_of_none(self) -> str:
+        """Why there is no feature map at all."""
+        calls = [call for call in self._recording.calls if call.path and call.is_leaf]
+        if any("tokens" in self.reason(call)[0] for call in calls):
+            return "its layers return token sequences (batch, tokens, features)"
+        for call in calls:
+            if len(call.outputs) > 1 and call.has_weights and self.is_connected(call):
+                return f"'{call.path}' returns {len(call.outputs)} tensors, not one"
+        return "no layer with weights returns axes of positions"
 
     def check(self, call: Call, target: str) -> None:
         """Raise unless a call, asked for by name, can be explained."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from gradcam import findings, resizing, warps
+from gradcam import findings, layouts, resizing, warps
 from gradcam.errors import ImageError
 from gradcam.graph import ancestors
 
@@ -107,12 +107,5 @@ def _axes(recording: Recording, tensor: tf.Tensor, rank: int) -> tuple[int, ...]
         return tuple(range(1, rank + 1))
     if tensor.shape.rank != rank + 2:
         return ()
-    first = next(
-        (
-            call.data_format
-            for call in recording.calls
-            if call.data_format and call.is_leaf and tensor.op in ancestors(call.outputs)
-        ),
-        "channels_last",
-    )
+    first = layouts.of_input(recording, tensor)
     return tuple(range(2, rank + 2)) if first == "channels_first" else tuple(range(1, rank + 1))

@@ -161,10 +161,14 @@ class Part:
                 self._definition, input_map=mapping, return_elements=wanted, name="again"
             )
         )
-        return [
+        again = [
             next(copies) if fetch.op in self._copied else self._selected(fetch, rows)
             for fetch in self._fetches
         ]
+        for fetch, copy in zip(self._fetches, again, strict=True):
+            if fetch.shape.rank:  # known, but perhaps from Python alone, as behind int8 weights
+                copy.set_shape([None, *fetch.shape[1:]])
+        return again
 
     def _is_recomputed(self, tensor: tf.Tensor) -> bool:
         """Whether a tensor speaks of the batch's size, as `tf.shape` does, not of its rows."""

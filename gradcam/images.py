@@ -132,10 +132,13 @@ def overlay(
     alpha: Any,
     colormap: str,
     coverage: np.ndarray | None = None,
+    *,
+    signed: bool = False,
 ) -> np.ndarray:
     """Heatmaps (batch, [classes,] height, width) in colour over images of the same size.
 
-    Where `coverage` (batch, height, width) is 0, the images stay as they are.
+    Where `coverage` (batch, height, width) is 0, the images stay as they are. `signed` is that of
+    `colour`.
     """
     if not isinstance(alpha, numbers.Real) or not 0 <= float(alpha) <= 1:
         raise ImageError(
@@ -147,7 +150,7 @@ def overlay(
             advice="0 shows the image, 1 the heatmap.",
         )
     base = _displayed(np.asarray(images), heatmaps.shape)
-    coloured = colour(heatmaps, colormap)
+    coloured = colour(heatmaps, colormap, signed=signed)
     if heatmaps.ndim == 4:
         base = np.broadcast_to(base[:, np.newaxis], coloured.shape)
     # OpenCV takes pictures of two axes, however long the first.
@@ -165,12 +168,19 @@ def overlay(
     )
 
 
-def colour(heatmaps: np.ndarray, colormap: str) -> np.ndarray:
-    """Heatmaps (..., height, width) as RGB; with a negative side, zero is the middle colour."""
+def colour(heatmaps: np.ndarray, colormap: str, *, signed: bool = False) -> np.ndarray:
+    """Heatmaps (..., height, width) as RGB.
+
+    Args:
+        heatmaps: in [0, 1], or in [-1, 1] where they are signed.
+        colormap: the name of an OpenCV colour map.
+        signed: whether the scale has a negative side: then zero is the middle colour, also where
+            a heatmap happens to have none.
+    """
     if heatmaps.ndim < 2:
         raise ImageError("maps-undrawable", shape=heatmaps.shape)
     code = _colormap(colormap)
-    values = (heatmaps + 1) / 2 if heatmaps.min() < 0 else heatmaps
+    values = (heatmaps + 1) / 2 if signed else heatmaps
     levels = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
     painted = cv2.applyColorMap(levels.reshape(-1, levels.shape[-1]), code)
     return cv2.cvtColor(painted, cv2.COLOR_BGR2RGB).reshape(*heatmaps.shape, 3)

@@ -121,9 +121,10 @@ def _is_gate(operation: tf.Operation) -> bool:
 
 
 def core_tensors(output: Output) -> list[tf.Tensor]:
-    """The logits, and the tensors that are the logits in another shape or size.
+    """The output and its logits, and the tensors that are those in another shape or size.
 
     A layer whose output is one of these has nothing to be explained by: it is the score.
     """
     resizing = frozenset({"ResizeBilinear", "ResizeNearestNeighbor", "ResizeBicubic"})
-    return [output.value, *through_shape_ops(output.logits, also=resizing)]
+    ends = (output.value, output.logits)
+    return [tensor for end in ends for tensor in through_shape_ops(end, also=resizing)]

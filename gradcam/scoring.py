@@ -61,7 +61,8 @@ class Outputs:
                 target=target,
                 shape=output.value.shape,
                 expected="(batch, classes)",
-                advice="Use gradcam.targets.Segmentation or a function of the outputs.",
+                advice="Of a mask (batch, height, width), explain gradcam.targets.Segmentation(),"
+                " of anything else a function of the outputs.",
             )
         return output, value
 

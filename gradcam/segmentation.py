@@ -23,14 +23,13 @@ from gradcam.scoring import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradcam.logits import Output
-
 
 @dataclass(frozen=True, eq=False)
 class Segmentation(Target):
     """A class in an output of (batch, height, width, classes): its scores summed over pixels.
 
-    A single channel behind a sigmoid has two classes: 0 is the background, 1 the foreground.
+    A single channel behind a sigmoid has two classes: 0 is the background, 1 the foreground. An
+    output of (batch, height, width) is read as one channel.
 
     Args:
         class_index: the class or its name, or one an image. None takes each image's most frequent
@@ -105,16 +104,8 @@ class Segmentation(Target):
 
     def prepare(self, outputs: Outputs, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """The class of each image, and its pixels."""
-        output, value = outputs.only()
-        if value.shape.rank != 4:
-            raise TargetError(
-                "target-output",
-                target=self,
-                shape=output.value.shape,
-                expected="(batch, height, width, classes)",
-                advice="Give a class index, or a function of the outputs.",
-            )
-        winners = _winners(outputs, output, value)
+        value = self._values(outputs)
+        winners = _winners(outputs, value)
         if self.class_index is not None:
             index = arguments[0]
         elif value.shape[-1] == 1 and self._side != "frequent":
@@ -133,12 +124,25 @@ class Segmentation(Target):
     def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
         """The scores of the class, summed over the pixels."""
         index, mask = prepared
-        value = outputs.only()[1]
+        value = self._values(outputs)
         if value.shape[-1] == 1 and outputs.has_sides():
             chosen = side(outputs, value, index[:, :, None, None])
         else:
             chosen = value * tf.one_hot(index[:, 0], tf.shape(value)[-1])[:, None, None, :]
         return tf.reduce_sum(chosen * mask[..., None], [1, 2, 3])[:, None]
+
+    def _values(self, outputs: Outputs) -> tf.Tensor:
+        """The scores of the pixels, (batch, height, width, classes)."""
+        output, value = outputs.only()
+        if value.shape.rank not in {3, 4}:
+            raise TargetError(
+                "target-output",
+                target=self,
+                shape=output.value.shape,
+                expected="(batch, height, width, classes)",
+                advice="Give a class index, or a function of the outputs.",
+            )
+        return value if value.shape.rank == 4 else value[..., None]
 
     def explained_index(self, prepared: tuple[Any, ...]) -> tf.Tensor | None:
         """The class."""
@@ -147,16 +151,18 @@ class Segmentation(Target):
 
 def _classes(outputs: Outputs) -> Any:
     """How many classes there are: a single channel has two where it has sides."""
-    classes = outputs.only()[1].shape[-1]
+    shape = outputs.only()[1].shape
+    classes = 1 if shape.rank == 3 else shape[-1]
     return 2 if classes == 1 and outputs.has_sides() else classes
 
 
-def _winners(outputs: Outputs, output: Output, value: tf.Tensor) -> tf.Tensor:
+def _winners(outputs: Outputs, value: tf.Tensor) -> tf.Tensor:
     """The class that wins at each pixel; -1 outside of a foreground without a background."""
     if value.shape[-1] != 1:
         return tf.argmax(value, -1, tf.int32)
     foreground, background = (1, 0) if outputs.has_sides() else (0, -1)
-    return tf.where(is_positive(output)[..., 0], foreground, background)
+    positive = tf.reshape(is_positive(outputs.only()[0]), tf.shape(value)[:-1])
+    return tf.where(positive, foreground, background)
 
 
 def _most_frequent(winners: tf.Tensor, classes: int) -> tf.Tensor:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import keras
 import tensorflow as tf
 
-from gradcam import environment, logits
+from gradcam import environment, logits, recomputing
 from gradcam.errors import BlockedGradientError, GradCamError, ModelError
 from gradcam.graph import ancestors
 from gradcam.recorder import Call, Recorder
@@ -204,6 +204,7 @@ class KerasSource:
             raise
         except _USER_ERRORS as error:
             raise _failure(self.name, error, recorder, inputs) from error
+        recomputing.undo(inputs[0].graph)
         outputs = _named_outputs(self.model, result)
         specs = self.specs()
         names = [spec.name for spec in specs] if specs else _names(structure)

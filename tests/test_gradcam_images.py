@@ -1,5 +1,9 @@
 """Pictures: read, coloured, laid over each other, saved."""
 
+import base64
+import hashlib
+import re
+
 import cv2
 import keras
 import numpy as np
@@ -8,7 +12,7 @@ from keras import layers
 
 import gradcam
 from gradcam import images as pictures
-from tests.gradcam_models import cnn, images
+from tests.gradcam_models import cnn, images, nested
 
 
 def explanation(**options):
@@ -43,7 +47,7 @@ def test_an_overlay_mixes_image_and_heatmap():
     assert found.overlay(base).shape == (3, 16, 16, 3)
     assert found.overlay(base).dtype == np.uint8
     np.testing.assert_array_equal(found.overlay(base, alpha=0), 128)
-    coloured = pictures.colour(found.heatmaps, "turbo")
+    coloured = pictures.colour(found.heatmaps, "turbo", signed=True)
     np.testing.assert_array_equal(found.overlay(base, alpha=1), coloured)
     half = found.overlay(base, alpha=0.5).astype(int)
     np.testing.assert_allclose(half, 64 + coloured / 2, atol=1)
@@ -56,9 +60,33 @@ def test_turbo_is_blue_at_zero_and_red_at_one():
 
 
 def test_with_a_negative_side_zero_is_the_middle_colour():
-    found = pictures.colour(np.array([[-1.0, 0.0, 1.0]]), "turbo")
+    found = pictures.colour(np.array([[-1.0, 0.0, 1.0]]), "turbo", signed=True)
     plain = pictures.colour(np.array([[0.0, 0.5, 1.0]]), "turbo")
     np.testing.assert_array_equal(found, plain)
+
+
+@pytest.mark.parametrize("top_k", [None, 2])
+def test_the_explanation_decides_the_scale_of_its_colours_not_each_heatmap(top_k, tmp_path):
+    # Positive weights behind ReLUs: no heatmap of the first image has a negative side.
+    model = cnn()
+    model.get_layer("scores").set_weights([np.ones((8, 4)), np.zeros(4)])
+    base = np.zeros((3, 16, 16, 3), np.uint8)
+    found = gradcam.explain(model, images(), relu=False, method="hirescam", top_k=top_k)
+    first = found.heatmaps[0] if top_k is None else found.heatmaps[0, 0]
+    assert first.min() >= 0
+    half_up = pictures.colour((first + 1) / 2, "turbo")
+    overlay = found.overlay(base, alpha=1)[0]
+    np.testing.assert_array_equal(overlay if top_k is None else overlay[0], half_up)
+    picture = cv2.imread(str(found.save(tmp_path)[0]))[..., ::-1]
+    np.testing.assert_array_equal(picture, half_up)
+    png = base64.b64decode(re.search(r"base64,([^\"]+)", found._repr_html_())[1])
+    shown = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    np.testing.assert_array_equal(shown, half_up)
+    plain = gradcam.explain(model, images(), method="hirescam")
+    assert not plain.signed
+    np.testing.assert_array_equal(
+        plain.overlay(base, alpha=1), pictures.colour(plain.heatmaps, "turbo")
+    )
 
 
 @pytest.mark.parametrize(
@@ -112,12 +140,36 @@ def test_save_writes_heatmaps_and_raw_maps(tmp_path):
     np.testing.assert_array_equal(picture, pictures.colour(found.heatmaps[0, 0], "turbo"))
 
 
-def test_saved_files_are_told_apart_where_class_names_are_not(tmp_path):
-    found = explanation(top_k=4, class_names=["cat/dog", "cat:dog", "cat dog", "cat_dog"])
-    written = found.save(tmp_path)
-    assert len(set(written)) == len(list(tmp_path.iterdir())) == 3 * 4 * 2
-    assert written[2].name == "0000.gradcam.conv2.1-cat_dog.heatmap.png"
-    np.testing.assert_array_equal(np.load(written[3]), found.maps[0, 1])
+ALIKE = ["cat/dog", "cat:dog", "cat dog", "cat_dog", "cat+dog", "cat" * 200, "cat" * 201]
+
+
+@pytest.mark.parametrize("top_k", [None, len(ALIKE)])
+def test_saved_files_are_told_apart_where_class_names_are_not(top_k, tmp_path):
+    model, one = cnn(classes=len(ALIKE)), images(count=1)
+    for name in ALIKE if top_k is None else [None]:
+        found = gradcam.explain(model, one, name, class_names=ALIKE, top_k=top_k)
+        written = found.save(tmp_path)
+        assert found.save(tmp_path) == written  # the same explanation takes the same files
+        maps = found.maps if top_k is None else found.maps[0]
+        for path, raw in zip(written[1::2], maps, strict=True):
+            np.testing.assert_array_equal(np.load(path), raw)
+    assert len(list(tmp_path.iterdir())) == len(ALIKE) * 2
+    assert all(len(path.name) <= 255 for path in tmp_path.iterdir())
+
+
+def test_files_are_named_after_image_method_layer_and_target(tmp_path):
+    model, _, _ = nested(2)
+    names = ["ant", "red bee", "cat", "dog"]
+    found = gradcam.explain(model, images(1), "ant", "level0/backbone/conv2", class_names=names)
+    first, second = found.save(tmp_path)
+    assert first.name == "0000.gradcam.level0+backbone+conv2.ant.heatmap.png"
+    assert second.name == "0000.gradcam.level0+backbone+conv2.ant.map.npy"
+    found = gradcam.explain(
+        model, images(1), 1, ["backbone/conv1", "backbone/conv2"], class_names=names
+    )
+    digits = hashlib.sha256(b"red bee").hexdigest()[:8]
+    layer = "level0+backbone+conv1+and+level0+backbone+conv2"
+    assert found.save(tmp_path)[0].name == f"0000.gradcam.{layer}.red_bee-{digits}.heatmap.png"
 
 
 @pytest.mark.parametrize("rank", [1, 3])

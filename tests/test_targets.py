@@ -69,8 +69,9 @@ def test_top_k_is_each_class_by_itself(method):
     assert explanation.heatmaps.shape == (3, 3, 16, 16)
     assert explanation.scores.shape == (3, 3)
     assert explanation.targets == tuple(map(tuple, order))
+    explainer = gradcam.Explainer(model, method=method, relu=False)
     for rank in range(3):
-        alone = gradcam.explain(model, x, order[:, rank], method=method, relu=False)
+        alone = explainer(x, order[:, rank])
         np.testing.assert_allclose(explanation.maps[:, rank], alone.maps, atol=1e-6)
         np.testing.assert_allclose(explanation.heatmaps[:, rank], alone.heatmaps, atol=1e-5)
 
