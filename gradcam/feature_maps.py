@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from gradcam.errors import DisconnectedLayerError, NotAFeatureMapError
 from gradcam.findings import listing
-from gradcam.graph import ancestors, nearest_ancestors
+from gradcam.graph import Dependence, ancestors
 from gradcam.logits import Output, core_tensors
+from gradcam.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -72,6 +73,9 @@ class FeatureMaps:
         self._recording = recording
         self._scores = {tensor.ref() for output in outputs for tensor in core_tensors(output)}
         self._way = ancestors(scores)
+        self._formats = Upstream(recording, lambda call: call.data_format)
+        self._axes = Upstream(recording, _dimension)
+        self._learning = Upstream(recording, lambda call: _learns(call) or None)
 
     def reason(self, call: Call) -> tuple[str, str]:
         """Why a call can't be explained and what to do, or two empty strings where it can."""
@@ -108,8 +112,7 @@ class FeatureMaps:
         """The layer's own data format, or that of the nearest layer upstream that has one."""
         if call.data_format or not call.outputs:
             return call.data_format or "channels_last"
-        upstream = self._upstream(call.outputs[0])
-        return next((other.data_format for other in upstream if other.data_format), "channels_last")
+        return self._formats.nearest(call.outputs[0]) or "channels_last"
 
     def is_connected(self, call: Call) -> bool:
         """Whether the target depends on the call's output."""
@@ -140,9 +143,8 @@ class FeatureMaps:
         """
         calls = self._recording.calls
         found = (call for call in reversed(calls) if self.is_candidate(call))
-        chosen = next(
-            (call for call in found if seen is None or seen.op in ancestors(call.outputs)), None
-        )
+        sees = Dependence(seen) if seen is not None else None
+        chosen = next((call for call in found if sees is None or sees(call.outputs)), None)
         if chosen is not None:
             return chosen
         reasons = [self.reason(call)[0] for call in calls if call.path and call.is_leaf]
@@ -217,24 +219,21 @@ class FeatureMaps:
 
     def _has_positions(self, output: tf.Tensor) -> bool:
         """Whether a (batch, n, channels) tensor comes from a layer along one axis of positions."""
-        for call in self._upstream(output):
-            dimensions = [m[1] for family in call.families if (m := re.search(r"(\d)D$", family))]
-            if dimensions:
-                return dimensions[0] == "1"
-        return False
+        return self._axes.nearest(output) == "1"
 
     def is_learned(self, call: Call) -> bool:
         """Whether weights, other than those that normalise the image, made the output."""
-        return any(
-            (other.has_weights or _is_any(other, EACH_STEP)) and not _is_any(other, PREPARES_IMAGE)
-            for other in self._upstream(call.outputs[0])
-        )
+        return self._learning.nearest(call.outputs[0]) is not None
 
-    def _upstream(self, output: tf.Tensor) -> Iterable[Call]:
-        for operation in nearest_ancestors(output):
-            call = self._recording.maker(operation)
-            if call is not None:
-                yield call
+
+def _dimension(call: Call) -> str | None:
+    """The number of axes of positions that the class of a layer names, such as the 2 of Conv2D."""
+    return next((m[1] for family in call.families if (m := re.search(r"(\d)D$", family))), None)
+
+
+def _learns(call: Call) -> bool:
+    """Whether a call has weights, other than those that normalise the image."""
+    return (call.has_weights or _is_any(call, EACH_STEP)) and not _is_any(call, PREPARES_IMAGE)
 
 
 def _is_whole(call: Call) -> bool:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from gradcam import findings, resizing, warps
 from gradcam.errors import ImageError
-from gradcam.graph import ancestors
+from gradcam.graph import Dependence, ancestors
 
 if TYPE_CHECKING:
     from gradcam.recorder import Call
@@ -107,11 +107,12 @@ def _axes(recording: Recording, tensor: tf.Tensor, rank: int) -> tuple[int, ...]
         return tuple(range(1, rank + 1))
     if tensor.shape.rank != rank + 2:
         return ()
+    sees = Dependence(tensor)
     first = next(
         (
             call.data_format
             for call in recording.calls
-            if call.data_format and call.is_leaf and tensor.op in ancestors(call.outputs)
+            if call.data_format and call.is_leaf and sees(call.outputs)
         ),
         "channels_last",
     )
