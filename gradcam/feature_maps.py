@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from gradcam import layouts
 from gradcam.errors import DisconnectedLayerError, NotAFeatureMapError
 from gradcam.findings import listing
-from gradcam.graph import ancestors, nearest_ancestors
+from gradcam.graph import Dependence, ancestors
 from gradcam.logits import Output, core_tensors
+from gradcam.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -73,6 +74,9 @@ class FeatureMaps:
         self._recording = recording
         self._scores = {tensor.ref() for output in outputs for tensor in core_tensors(output)}
         self._way = ancestors(scores)
+        self._formats = layouts.formats(recording)
+        self._axes = Upstream(recording, _dimension)
+        self._learning = Upstream(recording, lambda call: _learns(call) or None)
 
     def reason(self, call: Call) -> tuple[str, str]:
         """Why a call can't be explained and what to do, or two empty strings where it can."""
@@ -111,7 +115,7 @@ class FeatureMaps:
 
     def data_format(self, call: Call) -> str:
         """Where the channels of a call's output are."""
-        return layouts.of_output(self._recording, call)
+        return layouts.of_output(self._formats, call)
 
     def is_connected(self, call: Call) -> bool:
         """Whether the target depends on the call's output."""
@@ -142,9 +146,8 @@ class FeatureMaps:
         """
         calls = self._recording.calls
         found = (call for call in reversed(calls) if self.is_candidate(call))
-        chosen = next(
-            (call for call in found if seen is None or seen.op in ancestors(call.outputs)), None
-        )
+        sees = Dependence(seen) if seen is not None else None
+        chosen = next((call for call in found if sees is None or sees(call.outputs)), None)
         if chosen is not None:
             return chosen
         raise NotAFeatureMapError("no-feature-map", name=name, reason=self._reason_of_none())
@@ -222,24 +225,21 @@ class FeatureMaps:
 
     def _has_positions(self, output: tf.Tensor) -> bool:
         """Whether a (batch, n, channels) tensor comes from a layer along one axis of positions."""
-        for call in self._upstream(output):
-            dimensions = [m[1] for family in call.families if (m := re.search(r"(\d)D$", family))]
-            if dimensions:
-                return dimensions[0] == "1"
-        return False
+        return self._axes.nearest(output) == "1"
 
     def is_learned(self, call: Call) -> bool:
         """Whether weights, other than those that normalise the image, made the output."""
-        return any(
-            (other.has_weights or _is_any(other, EACH_STEP)) and not _is_any(other, PREPARES_IMAGE)
-            for other in self._upstream(call.outputs[0])
-        )
+        return self._learning.nearest(call.outputs[0]) is not None
 
-    def _upstream(self, output: tf.Tensor) -> Iterable[Call]:
-        for operation in nearest_ancestors(output):
-            call = self._recording.maker(operation)
-            if call is not None:
-                yield call
+
+def _dimension(call: Call) -> str | None:
+    """The number of axes of positions that the class of a layer names, such as the 2 of Conv2D."""
+    return next((m[1] for family in call.families if (m := re.search(r"(\d)D$", family))), None)
+
+
+def _learns(call: Call) -> bool:
+    """Whether a call has weights, other than those that normalise the image."""
+    return (call.has_weights or _is_any(call, EACH_STEP)) and not _is_any(call, PREPARES_IMAGE)
 
 
 def _is_whole(call: Call) -> bool:

@@ -67,16 +67,27 @@ def descendants(
     return found
 
 
-def nearest_ancestors(tensor: tf.Tensor) -> Iterable[tf.Operation]:
-    """The operations before a tensor, the nearest first."""
-    seen: set[tf.Operation] = set()
-    waiting = deque([tensor.op])
-    while waiting:
-        operation = waiting.popleft()
-        if operation not in seen:
-            seen.add(operation)
-            yield operation
-            waiting.extend(source.op for source in operation.inputs)
+class Dependence:
+    """Whether tensors depend on a source; what was found not to is walked once, however often asked.
+
+    >>> with tf.Graph().as_default():
+    ...     x, y = tf.constant(1.0), tf.constant(2.0)
+    ...     sees = Dependence(x)
+    ...     sees([tf.exp(y)]), sees([tf.exp(x)])
+    (False, True)
+    """
+
+    def __init__(self, source: tf.Tensor) -> None:
+        self._source = source.op
+        self._independent: set[tf.Operation] = set()
+
+    def __call__(self, tensors: Iterable[tf.Tensor]) -> bool:
+        """Whether any of the tensors does."""
+        behind = ancestors(tensors, self._independent.__contains__)
+        if self._source in behind:
+            return True
+        self._independent |= behind
+        return False
 
 
 def through_shape_ops(tensor: tf.Tensor, also: frozenset[str] = frozenset()) -> list[tf.Tensor]:
@@ -161,14 +172,12 @@ class Part:
                 self._definition, input_map=mapping, return_elements=wanted, name="again"
             )
         )
-        again = [
-            next(copies) if fetch.op in self._copied else self._selected(fetch, rows)
+        return [
+            _shaped(next(copies), fetch)
+            if fetch.op in self._copied
+            else self._selected(fetch, rows)
             for fetch in self._fetches
         ]
-        for fetch, copy in zip(self._fetches, again, strict=True):
-            if fetch.shape.rank:  # known, but perhaps from Python alone, as behind int8 weights
-                copy.set_shape([None, *fetch.shape[1:]])
-        return again
 
     def _is_recomputed(self, tensor: tf.Tensor) -> bool:
         """Whether a tensor speaks of the batch's size, as `tf.shape` does, not of its rows."""
@@ -200,3 +209,14 @@ class Part:
                 del copy.input[:]
                 copy.input.extend(kept)
         return part
+
+
+def _shaped(copy: tf.Tensor, original: tf.Tensor) -> tf.Tensor:
+    """A copy with the shape of its original, but for the batch.
+
+    The body of a loop is given constants as values, and can't tell its shapes from them: not even
+    the rank of a mean.
+    """
+    if original.shape.rank:
+        copy.set_shape([None, *original.shape[1:]])
+    return copy

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from gradcam.graph import ancestors
+from gradcam.graph import Dependence
+from gradcam.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,24 +19,26 @@ if TYPE_CHECKING:
 _OTHER = {"channels_first": "channels_last", "channels_last": "channels_first"}
 
 
-def of_output(recording: Recording, call: Call) -> str:
-    """The layer's own data format, or that of the nearest layer upstream that has one.
+def formats(recording: Recording) -> Upstream[str]:
+    """The data format of the nearest layer upstream that has one.
 
     A transposition on the way that moves the channels to the other end turns it round.
     """
+    return Upstream(recording, lambda call: call.data_format, _turned)
+
+
+def of_output(known: Upstream[str], call: Call) -> str:
+    """The layer's own data format, or that of the nearest layer upstream."""
     if call.data_format or not call.outputs:
         return call.data_format or "channels_last"
-    for operation, is_turned in _upstream(call.outputs[0]):
-        maker = recording.maker(operation)
-        if maker is not None and maker.data_format:
-            return _OTHER[maker.data_format] if is_turned else maker.data_format
-    return "channels_last"
+    return known.nearest(call.outputs[0]) or "channels_last"
 
 
 def of_input(recording: Recording, tensor: tf.Tensor) -> str:
     """The data format that the first layer behind an input takes it in."""
+    sees = Dependence(tensor)
     for call in recording.calls:
-        if not call.data_format or not call.is_leaf or tensor.op not in ancestors(call.outputs):
+        if not call.data_format or not call.is_leaf or not sees(call.outputs):
             continue
         for given in call.inputs:
             for operation, is_turned in _upstream(given):
@@ -56,6 +59,10 @@ def _upstream(tensor: tf.Tensor) -> Iterator[tuple[tf.Operation, bool]]:
             yield operation, is_turned
             before = is_turned != _moves_channels(operation)
             waiting.extend((source.op, before) for source in operation.inputs)
+
+
+def _turned(operation: tf.Operation, data_format: str) -> str:
+    return _OTHER[data_format] if _moves_channels(operation) else data_format
 
 
 def _moves_channels(operation: tf.Operation) -> bool:

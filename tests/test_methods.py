@@ -209,6 +209,15 @@ def test_ablationcam_on_average_pooling_and_dense_is_known():
     np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
+def test_ablationcam_behind_average_pooling_alone_leaves_the_channel_of_the_class():
+    # No matrix product behind the mean would tell its rank, which a loop's body doesn't.
+    conv = keras.layers.Conv2D(3, 3, activation="relu", name="conv")
+    head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Softmax()]
+    model, x = keras.Sequential([keras.Input((16, 16, 3)), conv, *head]), images()
+    found = gradcam.explain(model, x, target=1, method="ablationcam").maps
+    np.testing.assert_allclose(found, conv(x)[..., 1], rtol=1e-4, atol=1e-6)
+
+
 def test_scorecam_is_what_a_slow_loop_finds():
     model, x = cnn(), images(2)
     features = keras.Model(model.input, model.get_layer("conv2").output)(x).numpy()
