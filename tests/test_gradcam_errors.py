@@ -994,7 +994,8 @@ def test_every_code_has_a_case():
 
 def test_no_code_stands_in_two_themes():
     names = [f"gradcam.sentences.{info.name}" for info in pkgutil.iter_modules(sentences.__path__)]
-    codes = [code for name in names for code in importlib.import_module(name).SENTENCES]
+    themes = map(importlib.import_module, names)  # one without SENTENCES is a part of another
+    codes = [code for theme in themes for code in getattr(theme, "SENTENCES", ())]
     assert sorted(codes) == sorted(findings.SENTENCES)
 
 
