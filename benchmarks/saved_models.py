@@ -1,7 +1,8 @@
 """What explaining a SavedModel costs, next to its own forward pass and to the Keras model.
 
 `python -m benchmarks saved_models` exports MobileNetV2 and prints the tables: a repeated call of
-`Explainer`, opening, and the memory that opening takes next to the size on disk.
+`Explainer`, opening, the memory that opening takes next to the size on disk, and the processor's
+seconds for graphs of many operations.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ import numpy as np
 import tensorflow as tf
 
 import gradcam
-from benchmarks import memory, report, timing
+from benchmarks import large_graphs, memory, report, timing
 
 ROUNDS = 15
 BATCHES = (1, 8)
+NODES = (5_000, 20_000, 100_000)
 
 
 def main(*, markdown: bool = False) -> None:
@@ -42,6 +44,30 @@ def main(*, markdown: bool = False) -> None:
     title = "SavedModel of MobileNetV2: milliseconds a call, and the ratio to the forward pass"
     print(report.table(title, header, rows, markdown=markdown))
     print(opened)
+    header = ["operations", "open", "layers", "first explain", "next explain"]
+    title = "Graphs of many operations: seconds of the processor, and of the clock"
+    print(report.table(title, header, [_large(nodes) for nodes in NODES], markdown=markdown))
+
+
+def _large(nodes: int) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "large")
+        large_graphs.save(path, nodes)
+        x = np.ones((1, 8, 8, 2), "float32")
+        kept: list[Any] = []
+        steps: list[Callable[[], Any]] = [
+            lambda: kept.append(gradcam.load_model(path)),
+            lambda: gradcam.layers(kept[0]),
+            lambda: kept.append(gradcam.Explainer(kept[0])) or kept[1](x),
+            lambda: kept[1](x),
+        ]
+        return [str(nodes), *(_seconds(step) for step in steps)]
+
+
+def _seconds(step: Callable[[], Any]) -> str:
+    processor, clock = time.process_time(), time.perf_counter()
+    step()
+    return f"{time.process_time() - processor:.1f} ({time.perf_counter() - clock:.1f})"
 
 
 def _row(model: keras.Model, path: Path, batch: int) -> list[str]:

@@ -30,6 +30,7 @@ class Output:
         ending: `"softmax"`, `"sigmoid"`, or `"linear"` where neither ends the model.
         hidden: a softmax or sigmoid that the logits went through.
         first: the first softmax or sigmoid, where several follow each other.
+        alias: another name that it is known by, None where there is none.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Output:
     ending: str
     hidden: str | None = None
     first: str | None = None
+    alias: str | None = None
 
     def explained_tensor(self, score: str) -> tf.Tensor:
         """The tensor that scores are taken from."""

@@ -69,16 +69,20 @@ class Outputs:
     def select(self, name: str | int) -> Outputs:
         """One output by name or number, as if the model had no other."""
         names = [output.name for output in self.outputs]
+        aliases = [output.alias for output in self.outputs]
         if str(name) in names:
             index = names.index(str(name))
+        elif name in aliases:
+            index = aliases.index(str(name))
         elif isinstance(name, int) and 0 <= name < len(names):
             index = name
         else:
+            known = [*names, *(alias for alias in aliases if alias)]
             raise TargetError(
                 "unknown-output",
                 name=name,
-                names=findings.listing(names),
-                hint=findings.suggestion(str(name), names),
+                names=findings.listing(known),
+                hint=findings.suggestion(str(name), known),
             )
         value, returned = self.values[index], self.returned[index]
         one = [self.outputs[index]]

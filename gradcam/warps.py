@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from gradcam import resizing
-from gradcam.graph import ancestors, descendants
+from gradcam import resizing, samplings
+from gradcam.graph import ancestors
 from gradcam.recorder import is_transformer
 
 if TYPE_CHECKING:
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
     from gradcam.recorder import Call
     from gradcam.taps import Recording
 
-# They speak of a tensor's shape, not of its values.
-SHAPE_QUESTIONS = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
-GATHERS = frozenset({"Gather", "GatherV2", "GatherNd"})
-# They move the image by numbers, their second input.
-IMAGE_MOVERS = frozenset(
-    {"CropAndResize", "ImageProjectiveTransformV2", "ImageProjectiveTransformV3"}
-)
 POSITION_AXES = {"channels_first": (2, 3), "channels_last": (1, 2)}
 
 
@@ -116,7 +109,7 @@ def find(recording: Recording, call: Call, source: tf.Tensor) -> Way:
         rest = _values_behind(tensors, last)
         if last is not None and (last.theta is None or source.op in rest):
             unresolved += [other.path for other in found]
-        unresolved += _samplings(recording, rest, source)
+        unresolved += samplings.find(recording, rest, source)
         if last is None or unresolved:
             break
         followed.insert(0, last)
@@ -163,7 +156,7 @@ def _interpolated(maps: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
 def _values_behind(tensors: Sequence[tf.Tensor], last: Call | None = None) -> set[tf.Operation]:
     """What the values of the tensors depend on, as far back as the output of a transformer."""
     border = {output.op for output in last.outputs} if last is not None else set()
-    return ancestors(tensors, lambda op: op in border or op.type in SHAPE_QUESTIONS)
+    return ancestors(tensors, lambda op: op in border or op.type in samplings.SHAPE_QUESTIONS)
 
 
 def _hidden_transformers(recording: Recording, tensors: Sequence[tf.Tensor]) -> list[str]:
@@ -179,37 +172,3 @@ def _hidden_transformers(recording: Recording, tensors: Sequence[tf.Tensor]) -> 
         if around is not None and any(output.op in behind for output in around.outputs):
             hidden.append(call.path)
     return hidden
-
-
-def _samplings(recording: Recording, operations: set[tf.Operation], source: tf.Tensor) -> list[str]:
-    """What reads a tensor at positions that are computed from the image: a sampler without a name.
-
-    Such as a spatial transformer without the interface, or one in a graph without its layers.
-    """
-
-    def depend_on(tensors: Sequence[tf.Tensor]) -> set[tf.Operation]:
-        used = descendants(tensors, operations, lambda op: op.type not in SHAPE_QUESTIONS)
-        return used | {tensor.op for tensor in tensors}
-
-    computed = depend_on([source])
-    positions = depend_on([op.outputs[0] for op in computed if _rounds(op)])
-    found = set()
-    for operation in computed:
-        if operation.type in GATHERS:
-            moves = operation.inputs[1].op in positions
-        else:
-            is_mover = operation.type in IMAGE_MOVERS
-            moves = is_mover and any(tensor.op in computed for tensor in operation.inputs[1:])
-        if moves and operation.inputs[0].op in computed:
-            maker = recording.maker(operation)
-            found.add(maker.path if maker is not None and maker.path else operation.name)
-    return sorted(found)
-
-
-def _rounds(operation: tf.Operation) -> bool:
-    """Whether an operation makes whole numbers of others."""
-    return (
-        operation.type == "Cast"
-        and operation.inputs[0].dtype.is_floating
-        and operation.outputs[0].dtype.is_integer
-    )

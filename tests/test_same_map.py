@@ -110,3 +110,4 @@ def test_the_same_map_from_memory_and_from_every_file(saved, method):
             np.testing.assert_allclose(found.heatmaps, expected.heatmaps, atol=1e-4)
         else:  # an export keeps no transformer that could turn the heatmap back
             np.testing.assert_allclose(found.heatmaps, expected.warped_heatmaps, atol=1e-4)
+            assert any("spatial_transformer" in text for text in found.warnings)

@@ -220,6 +220,25 @@ def test_several_outputs_by_name_and_an_output_that_is_no_score(tmp_path):
     np.testing.assert_allclose(by_function.maps, first.maps, atol=1e-6)
 
 
+def test_outputs_without_names_are_also_known_by_their_layers(tmp_path):
+    inputs = keras.Input((8, 8, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="conv")(inputs))
+    head = keras.Sequential([keras.Input((4,)), layers.Dense(2, name="inner")], name="size")
+    model = keras.Model(inputs, [layers.Dense(3, activation="softmax", name="kind")(x), head(x)])
+    loaded = exported(model, tmp_path)
+    output = gradcam.targets.Output
+    for name, number in (("kind", 0), ("size", 1)):
+        target = gradcam.targets.Class(1)
+        expected = gradcam.explain(model, X, output(name, target)).maps
+        for same in (name, f"output_{number}", number):
+            found = gradcam.explain(loaded, X, output(same, target)).maps
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+    with pytest.raises(
+        gradcam.TargetError, match=r"output_0, output_1, kind,? (and )?size.*'kind'"
+    ):
+        gradcam.explain(loaded, X, output("kinds", gradcam.targets.Class(1)))
+
+
 def test_segmentation(tmp_path):
     inputs = keras.Input((8, 8, 3))
     x = layers.Conv2D(4, 3, padding="same", activation="relu", name="features")(inputs)

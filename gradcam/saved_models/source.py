@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -90,7 +91,7 @@ class SavedModelSource:
         found, makers = layers.calls(self._plan, graph, prefix, self.name)
         if calls is not None:
             calls.extend(found)
-        outputs, nested = self._outputs(tensors)
+        outputs, nested = self._outputs(tensors, makers)
         return Recording(
             inputs, [spec.name for spec in self._specs], found, outputs, nested, makers
         )
@@ -110,7 +111,9 @@ class SavedModelSource:
                 captured[name] = graph.capture(getattr(value, "handle", value))
         return captured
 
-    def _outputs(self, tensors: Mapping[str, tf.Tensor]) -> tuple[list[logits.Output], Any]:
+    def _outputs(
+        self, tensors: Mapping[str, tf.Tensor], makers: Mapping[tf.Operation, Call]
+    ) -> tuple[list[logits.Output], Any]:
         """The outputs that hold scores, and as the signature nests them."""
         for port in self._signature.outputs:
             # Shapes that Python knew, such as those of a table's values, are not in the graph.
@@ -127,7 +130,9 @@ class SavedModelSource:
         outputs = [logits.find(name, tensor) for name, tensor in found.items()]
         if len(found) == 1:
             return outputs, outputs[0].value
-        return outputs, list(found.values()) if signatures.is_listed(found) else found
+        if not signatures.is_listed(found):
+            return outputs, found
+        return _with_aliases(outputs, makers), list(found.values())
 
     def _misfit(self, error: Exception, inputs: list[tf.Tensor]) -> ModelError:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in inputs)
@@ -140,3 +145,25 @@ class SavedModelSource:
             shapes=shapes,
             reason=reason,
         )
+
+
+def _with_aliases(
+    outputs: list[logits.Output], makers: Mapping[tf.Operation, Call]
+) -> list[logits.Output]:
+    """Outputs without names but numbers, also by the layers that make them, as Keras names them."""
+    names = [_maker_name(output.value, makers) for output in outputs]
+    return [
+        replace(output, alias=name if names.count(name) == 1 else None)
+        for output, name in zip(outputs, names, strict=True)
+    ]
+
+
+def _maker_name(tensor: tf.Tensor, makers: Mapping[tf.Operation, Call]) -> str | None:
+    """The name of the outermost layer that makes a tensor, None where no layer does."""
+    operation = tensor.op
+    while operation not in makers and operation.type == "Identity":
+        operation = operation.inputs[0].op
+    call = makers.get(operation)
+    while call is not None and call.parent is not None and call.parent.path:
+        call = call.parent
+    return call.name if call is not None and call.path else None

@@ -1,0 +1,104 @@
+"""Finds what reads an image at positions that are computed from it: a sampler without a name.
+
+Such as a spatial transformer without the interface, or one in a graph without its layers.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from gradcam.graph import descendants
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gradcam.taps import Recording
+
+# They speak of a tensor's shape, not of its values.
+SHAPE_QUESTIONS = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
+GATHERS = frozenset({"Gather", "GatherV2", "GatherNd"})
+# They move the image by numbers, their second input.
+IMAGE_MOVERS = frozenset(
+    {"CropAndResize", "ImageProjectiveTransformV2", "ImageProjectiveTransformV3"}
+)
+# Call a function, which a graph keeps whole where XLA compiles it.
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+
+
+def find(recording: Recording, operations: set[tf.Operation], source: tf.Tensor) -> list[str]:
+    """The paths, or names, of the samplers among some operations.
+
+    Args:
+        recording: what the model did.
+        operations: the operations.
+        source: the image.
+    """
+
+    def depend_on(tensors: Sequence[tf.Tensor]) -> set[tf.Operation]:
+        used = descendants(tensors, operations, lambda op: op.type not in SHAPE_QUESTIONS)
+        return used | {tensor.op for tensor in tensors}
+
+    computed = depend_on([source])
+    positions = depend_on([op.outputs[0] for op in computed if _rounds(op)])
+    samplers = _sampling_functions(computed)
+    found = set()
+    for operation in computed:
+        if operation.type in CALLS:
+            moves = operation.get_attr("f").name in samplers
+        elif operation.type in GATHERS:
+            moves = operation.inputs[1].op in positions and operation.inputs[0].op in computed
+        elif operation.type in IMAGE_MOVERS:
+            moves = operation.inputs[0].op in computed
+            moves &= any(tensor.op in computed for tensor in operation.inputs[1:])
+        else:
+            continue
+        if moves:
+            maker = recording.maker(operation)
+            found.add(maker.path if maker is not None and maker.path else operation.name)
+    return sorted(found)
+
+
+def _rounds(operation: tf.Operation) -> bool:
+    """Whether an operation makes whole numbers of others."""
+    return (
+        operation.type == "Cast"
+        and operation.inputs[0].dtype.is_floating
+        and operation.outputs[0].dtype.is_integer
+    )
+
+
+def _sampling_functions(operations: set[tf.Operation]) -> set[str]:
+    """The called functions that gather at positions which they make whole numbers themselves."""
+    called = {op.get_attr("f").name: op.graph for op in operations if op.type in CALLS}
+    if not called:
+        return set()
+    graph = next(iter(called.values()))
+    library = graph.as_graph_def().library.function
+    return {f.signature.name for f in library if f.signature.name in called and _samples(f)}
+
+
+def _samples(function: Any) -> bool:
+    users: dict[str, list[Any]] = defaultdict(list)
+    for node in function.node_def:
+        for text in node.input:
+            users[text.partition(":")[0]].append((node, text))
+    waiting = [node.name for node in function.node_def if _is_rounding(node)]
+    seen = set(waiting)
+    while waiting:
+        for node, text in users[waiting.pop()]:
+            if node.op in GATHERS and text == node.input[1]:
+                return True
+            if node.name not in seen and node.op not in SHAPE_QUESTIONS:
+                seen.add(node.name)
+                waiting.append(node.name)
+    return False
+
+
+def _is_rounding(node: Any) -> bool:
+    if node.op != "Cast":
+        return False
+    before, after = (tf.dtypes.as_dtype(node.attr[key].type) for key in ("SrcT", "DstT"))
+    return bool(before.is_floating and after.is_integer)
