@@ -17,53 +17,88 @@ def test_digits_in_the_middle_of_a_network(tmp_path, capsys):
     assert "of 100 new digits" in capsys.readouterr().out
 
 
-def test_the_plain_networks_are_no_smaller():
+def test_the_networks_that_are_compared_are_of_one_size():
     sizes = [feature_map_transformer.make_model(flag).count_params() for flag in (True, False)]
     assert sizes[0] <= sizes[1] <= 1.1 * sizes[0]
-    with_transformers = digit_addition.make_model().count_params()
-    plain = digit_addition.make_plain_model().count_params()
-    assert with_transformers <= plain <= 1.25 * with_transformers
+    sizes = [make().count_params() for make in digit_addition.NETWORKS.values()]
+    assert sizes[0] == sizes[1] <= sizes[2] <= 1.1 * sizes[0]
 
 
 def test_two_digits_are_added(tmp_path, capsys):
     right, path = digit_addition.main(["--images", "64", "--epochs", "1", "--out", str(tmp_path)])
-    assert set(right) == {"two transformers", "plain network"}
+    assert list(right) == list(digit_addition.NETWORKS)
+    assert all(0 <= share <= 1 for share in right.values())
     assert cv2.imread(str(path)).shape[1] > 600
-    assert "pixels from the left digit (" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "of 100 new sums are right" in said
+    assert "pixels from its usual place in the first frame" in said
+    assert "With the mean frame in every image" in said
 
 
 def test_pairs_of_digits_lie_where_they_are_said_to():
     images, digits, places = digit_addition.make_pairs(20, seed=4)
-    assert images.shape == (20, 40, 80, 1)
+    assert images.shape == (20, 42, 42, 2)
     assert digits.min() >= 0
     assert digits.max() <= 9
-    assert (places[:, 0, 0] < places[:, 1, 0]).all()
-    for image, place in zip(images[..., 0], places, strict=True):
-        for x, y in place.round().astype(int):
-            assert image[max(0, y - 8) : y + 9, max(0, x - 8) : x + 9].max() > 0.5
+    for image, pair in zip(images, places, strict=True):
+        for channel, (x, y) in enumerate(pair):
+            rows, columns = np.nonzero(image[..., channel])
+            assert columns.min() < x < columns.max()
+            assert rows.min() < y < rows.max()
+            weights = image[rows, columns, channel]
+            assert x == pytest.approx(np.average(columns, weights=weights), abs=1e-3)
+            assert y == pytest.approx(np.average(rows, weights=weights), abs=1e-3)
     again = digit_addition.make_pairs(20, seed=4)
     assert np.array_equal(images, again[0])
+    assert not np.array_equal(images[..., 0], images[..., 1])
 
 
-def test_the_sum_of_two_uncertain_digits():
-    first, second = np.zeros((1, 10)), np.zeros((1, 10))
-    first[0, [3, 4]] = 0.5
-    second[0, [0, 9]] = [0.2, 0.8]
-    sums = np.asarray(digit_addition.AddDigits()([first, second]))[0]
-    assert np.flatnonzero(sums).tolist() == [3, 4, 12, 13]
-    assert sums[[3, 4, 12, 13]] == pytest.approx([0.1, 0.1, 0.4, 0.4])
+def look_aside(model, change):
+    """Makes both transformers look `change` further right where their channel's middle is bright."""
+    for name in digit_addition.NAMES:
+        *_, dense, theta = model.get_layer(name).localization.layers
+        kernel = np.zeros(dense.kernel.shape, "float32")
+        kernel[7 * 14 + 7, 0] = 1  # the middle of 14x14 positions
+        dense.set_weights([kernel, np.zeros(64, "float32")])
+        kernel = np.zeros(theta.kernel.shape, "float32")
+        kernel[0, 1] = change
+        theta.set_weights([kernel, np.zeros(3, "float32")])
 
 
-def test_the_transformers_start_at_different_halves():
-    images, _, places = digit_addition.make_pairs(4)
+def test_each_transformer_looks_where_its_own_channel_says():
     model = digit_addition.make_model()
-    for name, middle in digit_addition.PLACES.items():
-        theta = np.asarray(model.get_layer(name).theta(images))
-        assert theta[0].tolist() == [0.5, 0, middle, 0, 1, 0]
+    look_aside(model, change=1)
+    images = np.zeros((2, 42, 42, 2), "float32")
+    images[0, :, :, 0] = 1
+    images[1, :, :, 1] = 1
+    moved = [np.asarray(model.get_layer(name).theta(images)) for name in digit_addition.NAMES]
+    assert moved[0][0, 1] > 0.1
+    assert moved[1][1, 1] > 0.1
+    assert moved[0][1].tolist() == moved[1][0].tolist() == pytest.approx([0.6, 0, 0])
+    places = np.array([[[20.5, 20.5]] * 2, [[20.5, 24.5]] * 2])
     found = digit_addition.distances(model, images, places)
-    # By hand: the middle of the left half is (79 / 4, 39 / 2).
-    away = np.linalg.norm(places[:, 0] - [79 / 4, 39 / 2], axis=-1)
-    assert found["left"][0] == pytest.approx(np.median(away))
+    # By hand: the first frame has moved right in the first image alone, the digit down in the second; both
+    # images are as far from their mean.
+    step = moved[0][0, 1] * 41 / 2
+    assert found["first"] == pytest.approx((np.hypot(step, 4) / 2, 2), abs=1e-3)
+
+
+def test_fixed_frames_show_every_image_at_the_same_place():
+    model = digit_addition.make_model()
+    images, _, _ = digit_addition.make_pairs(6)
+    before = digit_addition.with_fixed_frames(model, images)
+    assert before == pytest.approx(model.predict(images, verbose=0), abs=1e-5)
+    look_aside(model, change=3)
+    assert digit_addition.with_fixed_frames(model, images) != pytest.approx(
+        model.predict(images, verbose=0), abs=1e-5
+    )
+
+
+def test_frozen_frames_have_nothing_to_learn_in_the_transformers():
+    frozen = digit_addition.NETWORKS["the same, frozen frames"]()
+    for name in digit_addition.NAMES:
+        assert not frozen.get_layer(name).trainable_variables
+        assert digit_addition.make_model().get_layer(name).trainable_variables
 
 
 def test_the_figures_of_the_document_can_be_drawn(tmp_path):
