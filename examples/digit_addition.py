@@ -85,13 +85,16 @@ def make_model(trainable=True):
             "attention",
             make_localization(channel),
             output_size=WINDOW,
-            trainable=trainable,
             name=name,
         )(images)
         for channel, name in enumerate(NAMES)
     ]
     x = keras.layers.Concatenate()(warped)
-    return keras.Model(images, make_classifier(x.shape[1:], (24, 48))(x))
+    model = keras.Model(images, make_classifier(x.shape[1:], (24, 48))(x))
+    for name in NAMES:
+        # As an argument of the layer, it wouldn't reach the variables of the localisation network.
+        model.get_layer(name).trainable = trainable
+    return model
 
 
 NETWORKS = {
@@ -132,8 +135,8 @@ def with_fixed_frames(model, images):
 def distances(model, images, places):
     """How far the digits are from their place in a frame that follows, and in one that doesn't.
 
-    Medians, in pixels. A frame may hold its digit off its middle, as long as it does so in each image; so both
-    are measured from the mean place of the digit, in the frame and in the image.
+    Medians, in pixels. A frame may hold its digit off its middle, if it does so in each image; so both are
+    measured from the mean place of the digit, in the frame and in the image.
     """
     found = {}
     for channel, name in enumerate(NAMES):
