@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradcam import __version__, findings
 from gradcam.errors import GradCamError
-from gradcam.jobs import terminal
+from gradcam.jobs import terminal, wording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +73,8 @@ def _run(given: Sequence[str], debug: bool) -> int:
         name = _command(given)
         command = importlib.import_module(f"gradcam.commands.{name}")
         options = _options(command, name, given[1:])
-        with warnings.catch_warnings():  # the command hides those of libraries
+        # The command hides the warnings of libraries.
+        with warnings.catch_warnings(), findings.said_as(wording.INSTEAD):
             return int(command.run(options))
     except GradCamError as error:
         return _said(str(error), debug, SOME_FAILED if error.code == "out-full" else WRONG)
@@ -135,7 +136,14 @@ def _options(command: Any, name: str, given: Sequence[str]) -> argparse.Namespac
     )
     command.add_arguments(parser)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options, unknown = parser.parse_known_intermixed_args(given)
+    # What follows -- is a name, however it begins; argparse forgets that where both are mixed.
+    end = given.index("--") if "--" in given else len(given)
+    names = given[end + 1 :]
+    options, unknown = parser.parse_known_intermixed_args(given[:end])
+    if hasattr(options, "photos"):
+        options.photos = [*options.photos, *names]
+    else:
+        unknown += names
     if unknown:
         known = [text for action in parser._actions for text in action.option_strings]
         text = unknown[0].partition("=")[0]

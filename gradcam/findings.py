@@ -6,6 +6,7 @@ braces; a fact that is empty leaves nothing behind, so optional hints carry thei
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ from gradcam.sentences import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 SENTENCES: dict[str, str] = (
     about_models.SENTENCES
@@ -48,7 +49,27 @@ def message(code: str, **facts: object) -> str:
     >>> message("images-empty", shape=(0, 8, 8, 3))
     'Received no image: shape (0, 8, 8, 3). Expected at least one. Check the batch.'
     """
-    return SENTENCES[code].format(**facts).rstrip()
+    return _instead.get(code, SENTENCES[code]).format(**facts).rstrip()
+
+
+_instead: dict[str, str] = {}
+
+
+@contextlib.contextmanager
+def said_as(instead: Mapping[str, str]) -> Iterator[None]:
+    """Other sentences for some codes, in every thread: for a program with words of its own.
+
+    >>> with said_as({"images-empty": "No photograph."}):
+    ...     message("images-empty", shape=(0, 8, 8, 3))
+    'No photograph.'
+    """
+    before = dict(_instead)
+    _instead.update(instead)
+    try:
+        yield
+    finally:
+        _instead.clear()
+        _instead.update(before)
 
 
 def parted(code: str, **facts: object) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numbers
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,10 @@ def read_photo(path: str | os.PathLike[str]) -> np.ndarray:
         ImageError: it can't be read, with the reason.
     """
     try:
-        if Path(path).stat().st_size > MAX_BYTES:
+        found = Path(path).stat()
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+            raise _unreadable(path, "it is a pipe or a device", "Copy the image to a file first.")
+        if found.st_size > MAX_BYTES:
             raise _unreadable(path, "it is larger than a gigabyte", "Make it smaller.")
         data = Path(path).read_bytes()
     except OSError as error:

@@ -96,7 +96,7 @@ USAGE = {
     "model is text": (["fine.jpg", "--model", "text.keras"], "text.keras"),
     "model brings code": (
         ["fine.jpg", "--model", "code.keras"],
-        "In the command, --unsafe runs it.",
+        "If you trust whoever made it, --unsafe runs it.",
     ),
     "model is empty": (["fine.jpg", "--model", "empty.keras"], "empty.keras"),
     "model is a photo": (["fine.jpg", "--model", "fine.jpg"], "fine.jpg"),
@@ -165,7 +165,10 @@ USAGE = {
     "names missing": (["fine.jpg", *MODEL, "--class-names", "n.txt"], "No such file"),
     "names in latin-1": (["fine.jpg", *MODEL, "--class-names", "latin.txt"], "it is not UTF-8"),
     "names of nothing": (["fine.jpg", *MODEL, "--class-names", "blank.txt"], "no line with a name"),
-    "names too few": (["fine.jpg", *MODEL, "--class-names", "two.txt"], "'two.txt' has 2 class"),
+    "names too few": (
+        ["fine.jpg", *MODEL, "--class-names", "two.txt"],
+        "Class names in 'two.txt': 2. Classes of the model",
+    ),
     "out is a file": (
         ["fine.jpg", *MODEL, "--out", "file"],
         "which is a file. Expected a folder",

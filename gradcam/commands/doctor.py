@@ -89,7 +89,7 @@ def _target(options: argparse.Namespace) -> int | None:
 
     path = labels.beside(options.model)
     network = models.network(options)
-    names = labels.read(path) if path else models.class_names(network) if network else None
+    names = labels.read(path) if path else models.class_names() if network else None
     return looked_up(label, names)
 
 

@@ -13,7 +13,7 @@ from gradcam.jobs import models, terminal
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gradcam.feature_maps import LayerInfo
 
@@ -55,12 +55,15 @@ def _show(infos: Sequence[LayerInfo], name: str) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for title in ("path", "kind", "shape", "can be explained"):
+    table.add_column("path", no_wrap=True)  # a line that breaks breaks the tree
+    for title in ("kind", "shape", "can be explained"):
         table.add_column(title, overflow="fold")
     table.add_row(Text(findings.printable(name), style="dim"), "", "", "")
-    for info, guides in zip(infos, _guides([info.path for info in infos]), strict=True):
+    paths = [info.path for info in infos]
+    for info, guides, own in zip(infos, _guides(paths), _own_parts(paths), strict=True):
+        # The guides stand for what a path begins with, so that long ones fit a line.
         path = Text(guides, style="dim").append(
-            findings.printable(info.path), style="bold green" if info.chosen else "not dim"
+            findings.printable(own), style="bold green" if info.chosen else "not dim"
         )
         can = f"{'yes' if info.explainable else 'no'}: {info.reason}"
         can = f"chosen: {info.reason}" if info.chosen else can
@@ -69,6 +72,13 @@ def _show(infos: Sequence[LayerInfo], name: str) -> None:
         table.add_row(path, info.kind, shape, Text(can, style=style))
     screen = terminal.console()
     screen.print(table)
+    inside = next(
+        (path for path, own in zip(paths, _own_parts(paths), strict=True) if path != own), None
+    )
+    if inside is not None:
+        screen.print(
+            f"The path of a layer inside another has both names: {findings.printable(inside)}"
+        )
     screen.print(_choice(infos))
 
 
@@ -103,11 +113,26 @@ def _guides(paths: Sequence[str]) -> list[str]:
 
 
 def _depths(paths: Sequence[str]) -> list[int]:
-    depths = []
+    return [len(around) for around in _around(paths)]
+
+
+def _own_parts(paths: Sequence[str]) -> list[str]:
+    """Each path without that of the layer around it.
+
+    >>> _own_parts(["a", "a/b", "a/b/c", "d/e"])
+    ['a', 'b', 'c', 'd/e']
+    """
+    return [
+        path.removeprefix(f"{around[-1]}/") if around else path
+        for path, around in zip(paths, _around(paths), strict=True)
+    ]
+
+
+def _around(paths: Sequence[str]) -> Iterator[list[str]]:
+    """For each path those of the layers around it, the outermost first."""
     around: list[str] = []
     for path in paths:
         while around and not path.startswith(f"{around[-1]}/"):
             around.pop()
-        depths.append(len(around))
+        yield list(around)
         around.append(path)
-    return depths

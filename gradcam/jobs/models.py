@@ -10,18 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from gradcam import findings
 from gradcam.errors import GradCamError, ModelError
-from gradcam.jobs import applications, preprocessing, quiet
+from gradcam.jobs import applications, foreign, preprocessing, quiet
 
 if TYPE_CHECKING:
     import argparse
-    import types
-
-
-_ADVICE = {
-    "custom-object": "--import MODULE imports the module that defines it",
-    "unsafe-file": "--unsafe runs it",
-}
-"""What the command has in the place of the arguments that an error names."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,18 +79,12 @@ def load(options: argparse.Namespace) -> Any:
         return _application(name)
     import gradcam  # noqa: PLC0415
 
-    try:
-        return gradcam.load_model(
-            options.model,
-            custom_objects=custom_objects,
-            safe_mode=not options.unsafe,
-            signature=options.signature,
-        )
-    except ModelError as error:
-        if error.code not in _ADVICE:
-            raise
-        advice = _ADVICE[error.code]
-        raise ModelError("in-the-command", sentence=error, advice=advice) from error
+    return gradcam.load_model(
+        options.model,
+        custom_objects=custom_objects,
+        safe_mode=not options.unsafe,
+        signature=options.signature,
+    )
 
 
 def sha256(name: str, model: Any) -> str:
@@ -119,17 +105,17 @@ def sha256(name: str, model: Any) -> str:
     return digest.hexdigest()
 
 
-def class_names(name: str) -> list[str] | None:
+def class_names() -> list[str] | None:
     """The names of ImageNet's classes; None where they were never downloaded and can't be."""
     import keras  # noqa: PLC0415
     import numpy as np  # noqa: PLC0415
 
+    # Descending, so that the classes come in the order of the output.
+    scores = np.arange(1000, 0, -1, dtype=np.float32)[np.newaxis]
+    decode = keras.applications.imagenet_utils.decode_predictions
     try:
-        with _downloads_in_words(name):
-            decode = keras.applications.imagenet_utils.decode_predictions
-            # Descending, so that the classes come in the order of the output.
-            ordered = decode(np.arange(1000, 0, -1, dtype=np.float32)[np.newaxis], top=1000)
-    except (ModelError, OSError, ValueError):
+        ordered = foreign.call(lambda: decode(scores, top=1000))
+    except foreign.ForeignError:
         return None
     return [label for _, label, _ in ordered[0]]
 
@@ -137,43 +123,18 @@ def class_names(name: str) -> list[str] | None:
 def _application(name: str) -> Any:
     import keras  # noqa: PLC0415
 
+    make = getattr(keras.applications, name)
     try:
-        with _downloads_in_words(name):
-            return getattr(keras.applications, name)(weights="imagenet")
-    except ModelError:
-        raise
-    except (OSError, ValueError) as error:
-        raise _no_weights(name, error) from error
-
-
-class _downloads_in_words:  # noqa: N801 - used like a function
-    """Turns the bare `Exception` that Keras raises for a failed download into a `ModelError`."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
-        if kind is Exception and "URL fetch failure" in str(error):
-            raise _no_weights(self._name, error) from error
-
-
-def _no_weights(name: str, error: BaseException | None) -> ModelError:
-    reason = findings.printable(str(error).strip().rstrip("."))
-    return ModelError("weights-missing", name=name, reason=reason)
+        return foreign.call(lambda: make(weights="imagenet"))
+    except foreign.ForeignError as error:
+        reason = findings.printable(str(error).rstrip("."))
+        raise ModelError("weights-missing", name=name, reason=reason) from error
 
 
 def _imported(name: str) -> Any:
     try:
         return preprocessing.import_user_module(name)
-    except preprocessing.USER_ERRORS as error:
+    except foreign.ForeignError as error:
         raise GradCamError("import-failed", name=name, reason=error) from error
 
 

@@ -38,6 +38,8 @@ def find(given: Sequence[str], out: Path) -> list[str]:
 def _expanded(name: str, out: Path) -> list[str]:
     path = Path(name)
     if name and path.is_dir():
+        if os.path.realpath(path) == os.path.realpath(out):
+            raise ImageError("out-among-photos", path=findings.printable(name))
         inside = list(_in_folder(path, out))
         if not inside:
             endings = findings.listing(SUFFIXES)

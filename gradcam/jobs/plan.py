@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _TOP = re.compile(r"top(\d+)")
 
+SIDES = ("negative", "positive")
+"""What the sides of a single sigmoid unit are called where nobody names them."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -184,12 +187,14 @@ def _class_names(
             raise TargetError("labels-count", **facts)
         return names
     if network is not None:
-        found = models.class_names(network)
+        found = models.class_names()
         if found is None:
             warnings.append(findings.message("warn-no-class-names"))
         return found
     beside = labels.beside(request.model)
-    return _beside(beside, classes, possible, notes, warnings) if beside else None
+    found = _beside(beside, classes, possible, notes, warnings) if beside else None
+    is_yes_or_no = output.shape[1:] == (1,) and output.ending == "sigmoid"
+    return list(SIDES) if found is None and is_yes_or_no else found
 
 
 def _beside(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcam import findings
 from gradcam.errors import GradCamError
-from gradcam.jobs import applications
+from gradcam.jobs import applications, foreign
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,19 +20,6 @@ if TYPE_CHECKING:
     from gradcam.jobs.survey import Survey
 
     Preprocess = Callable[[np.ndarray], np.ndarray]
-
-# What code that a user wrote may raise.
-USER_ERRORS = (
-    ArithmeticError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
 
 
 def choose(asked: str | None, network: str | None, survey: Survey) -> tuple[str, str]:
@@ -114,8 +101,8 @@ _SCALES: dict[str, Preprocess] = {"raw": _raw, "unit": _unit, "signed": _signed}
 def _imported(name: str) -> Preprocess:
     module, _, attribute = name.partition(":")
     try:
-        found = getattr(import_user_module(module), attribute)
-    except USER_ERRORS as error:
+        found = foreign.call(lambda: getattr(import_user_module(module), attribute))
+    except foreign.ForeignError as error:
         raise _failed(name, error) from error
     if not callable(found):
         raise GradCamError("preprocess-failed", name=name, error="TypeError", reason="no function")
@@ -127,7 +114,7 @@ def import_user_module(name: str) -> Any:
     """Import a module, also from the folder that the command runs in."""
     if "" not in sys.path:
         sys.path.insert(0, "")
-    return importlib.import_module(name)
+    return foreign.call(lambda: importlib.import_module(name))
 
 
 def _checked(name: str, preprocess: Preprocess, images: np.ndarray) -> np.ndarray:
@@ -135,10 +122,10 @@ def _checked(name: str, preprocess: Preprocess, images: np.ndarray) -> np.ndarra
     import numpy as np  # noqa: PLC0415
 
     try:
-        result = np.asarray(preprocess(images.copy()))
-    except USER_ERRORS as error:
+        result = foreign.call(lambda: np.asarray(preprocess(images.copy())))
+    except foreign.ForeignError as error:
         raise _failed(name, error) from error
-    if result.dtype.kind not in "biuf" or len(result.shape) != 4 or len(result) != len(images):
+    if result.dtype.kind not in "biuf" or result.shape[:3] != images.shape[:3]:
         raise GradCamError(
             "preprocess-result",
             name=name,
@@ -149,6 +136,5 @@ def _checked(name: str, preprocess: Preprocess, images: np.ndarray) -> np.ndarra
     return result
 
 
-def _failed(name: str, error: BaseException) -> GradCamError:
-    kind = type(error).__name__
-    return GradCamError("preprocess-failed", name=name, error=kind, reason=error)
+def _failed(name: str, error: foreign.ForeignError) -> GradCamError:
+    return GradCamError("preprocess-failed", name=name, error=error.kind, reason=error)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 KINDS = ("overlay", "heatmap", "map")
 IMAGES_AT_ONCE = 16
+LARGEST_SIZE = 2**24
+"""Pixels of a model's input. An image of them takes 200 MB, and its activations many times that."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,8 @@ def _size(text: str | None) -> tuple[int, int] | None:
         return None
     found = re.fullmatch(r"(\d{1,5})(?:[xX,](\d{1,5}))?", text)
     height, width = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
-    if not height or not width:
-        raise _wrong("--size", text, "HEIGHTxWIDTH in pixels, such as 224x224")
+    if not 0 < height * width <= LARGEST_SIZE:
+        raise _wrong("--size", text, "HEIGHTxWIDTH in pixels, such as 224x224, 4096x4096 at most")
     return height, width
 
 

@@ -26,7 +26,6 @@ SENTENCES: dict[str, str] = {
         "The model '{path}' does not exist, and no network of keras.applications has that name."
         "{hint} Expected a .keras or .h5 file, a SavedModel folder, or a name such as MobileNetV2."
     ),
-    "in-the-command": "{sentence} In the command, {advice}.",
     "import-is-a-path": (
         "Received --import {name}, which is a file. Expected the name of a module: --import"
         " {module}, from the folder that holds {module}.py."
@@ -71,7 +70,7 @@ SENTENCES: dict[str, str] = {
     ),
     "preprocess-result": (
         "--preprocess {name} returned {dtype} of shape {shape} for images of shape {given}."
-        " Expected numbers with the same number of images. Correct the function."
+        " Expected as many numbers: images, height and width stay. Correct the function."
     ),
     "output-missing": (
         "The model has {count} outputs: {names}. Expected to be told which one is explained. Name"
@@ -85,11 +84,11 @@ SENTENCES: dict[str, str] = {
         " a line, in the order of the model's output, with or without an index before each."
     ),
     "labels-count": (
-        "'{path}' has {count} class names. The model has {classes} classes. Give one name a line"
+        "Class names in '{path}': {count}. Classes of the model: {classes}. Give one name a line"
         " for each class, in the order of the output."
     ),
     "class-without-names": (
-        "Received --class {name} but no class names to look it up in. Expected the number of a"
+        "Received --class '{name}' but no class names to look it up in. Expected the number of a"
         " class, counted from 0, or top3. Give the names with --class-names FILE."
     ),
     "class-ambiguous": (
@@ -121,6 +120,10 @@ SENTENCES: dict[str, str] = {
     "out-is-a-file": (
         "--out leads to '{path}', which is a file. Expected a folder, or a name that is still free."
         " Choose another."
+    ),
+    "out-among-photos": (
+        "'{path}' is the folder of the photographs, and --out too. Expected a folder for the"
+        " results alone. Choose another with --out."
     ),
     "out-unwritable": (
         "Nothing can be written to '{path}': {reason}. Expected a folder with permission to write"
