@@ -101,6 +101,9 @@ class SpatialTransformer(Sampling):
             )
         images = keras.KerasTensor(tuple(input_shape), dtype=self.compute_dtype)
         self._check_theta(self._regressed(images), input_shape[0])
+        if not self.trainable:
+            # Keras tells sublayers when the attribute is set, not when the constructor is given it.
+            self._network.trainable = False
         self._built_size = self._image_size(input_shape)
         can_learn = self.trainable and self._network.trainable_variables
         if self.interpolation == "nearest" and can_learn:

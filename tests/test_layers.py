@@ -288,6 +288,16 @@ def test_localization_by_a_model_with_a_list_of_one_output(tmp_path):
     np.testing.assert_array_equal(loaded(pictures), pictures)
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_a_layer_that_is_made_untrainable_keeps_its_network_from_learning(own):
+    network = keras_stn.localization_network((16, 16, 1)) if own else None
+    layer = keras_stn.SpatialTransformer(localization=network, trainable=False)
+    model = keras.Sequential([keras.Input((16, 16, 1)), layer, keras.layers.Flatten()])
+    assert model.trainable_variables == []
+    layer.trainable = True
+    assert model.trainable_variables
+
+
 def test_nearest_interpolation_warns_that_localization_cannot_learn():
     layer = keras_stn.SpatialTransformer("affine", interpolation="nearest")
     with pytest.warns(UserWarning, match="can't learn.*Use 'bilinear', or set trainable=False"):
