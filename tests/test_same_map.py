@@ -5,6 +5,7 @@ import importlib
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import gradcam
@@ -109,5 +110,7 @@ def test_the_same_map_from_memory_and_from_every_file(saved, method):
         if name != "export" or expected.warped_heatmaps is None:
             np.testing.assert_allclose(found.heatmaps, expected.heatmaps, atol=1e-4)
         else:  # an export keeps no transformer that could turn the heatmap back
-            np.testing.assert_allclose(found.heatmaps, expected.warped_heatmaps, atol=1e-4)
+            whole = tf.image.resize(expected.maps[..., None], (16, 16))[..., 0].numpy()
+            whole /= np.abs(whole).max((1, 2), keepdims=True)
+            np.testing.assert_allclose(found.heatmaps, whole, atol=1e-4)
             assert any("spatial_transformer" in text for text in found.warnings)

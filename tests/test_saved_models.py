@@ -234,7 +234,7 @@ def test_outputs_without_names_are_also_known_by_their_layers(tmp_path):
             found = gradcam.explain(loaded, X, output(same, target)).maps
             np.testing.assert_allclose(found, expected, atol=1e-6)
     with pytest.raises(
-        gradcam.TargetError, match=r"output_0, output_1, kind,? (and )?size.*'kind'"
+        gradcam.TargetError, match=r"'kind'.*output_0, output_1, kind,? (and )?size"
     ):
         gradcam.explain(loaded, X, output("kinds", gradcam.targets.Class(1)))
 
