@@ -21,6 +21,16 @@ _ECHOES = {
         "explain-",
         "transformer-",
     ),
+    "non-finite-weights": (
+        "non-finite-gradients",
+        "forward-",
+        "gradient-",
+        "weights-zero",
+        "weights-nan",
+        "weights-scale",
+        "explain-",
+        "transformer-",
+    ),
     "non-finite-activations": (
         "non-finite-gradients",
         "gradient-zero",
@@ -41,6 +51,11 @@ _ECHOES = {
         "explain-",
     ),
     "weights-nan": ("weights-scale",),
+    "input-range": ("forward-constant",),
+    "input-range-scaled-twice": ("forward-constant",),
+    "transformer-nearest": ("gradient-zero",),
+    "loss-expects-probabilities": ("weights-zero", "weights-scale"),
+    "forward-independent": ("forward-constant", "weights-zero", "gradient-", "explain-"),
 }
 
 

@@ -95,8 +95,10 @@ class Explanation:
             earlier = [p for p in view.maps.candidates() if self._is_finer(p)]
             other = f", such as '{earlier[-1]}'" if earlier else ""
             texts = {"size": " x ".join(map(str, sizes)), "share": 1 / math.prod(known)}
+            # Whoever did not choose it may never look at the map.
+            severity = "note" if view.layer is None else "warning"
             yield finding(
-                "explain-coarse", "warning", call.path, path=call.path, other=other, **texts
+                "explain-coarse", severity, call.path, path=call.path, other=other, **texts
             )
         if view.layer is not None:
             activation = self._activation_after(call)

@@ -9,12 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam import findings, recorder
+from gradcam.doctor import unbuilt
 from gradcam.doctor.diagnosis import Finding, finding, from_error, retold
 from gradcam.doctor.measures import are_alike
 from gradcam.doctor.view import describe, image_numbers
 from gradcam.doctor.zeros import has_zero_kernel
 from gradcam.errors import GradCamError
-from gradcam.graph import SHAPE_OPS, descendants, through_shape_ops
+from gradcam.graph import SHAPE_OPS, ancestors, descendants, through_shape_ops
 from gradcam.taps import reason_of
 
 if TYPE_CHECKING:
@@ -54,16 +55,22 @@ def failure(view: View) -> Iterator[Finding]:
         return
     cause = error.__cause__
     original = cause if isinstance(cause, Exception) else error
+    blamed = None if culprit is not None and culprit.path else unbuilt.blamed(original, view.source)
+    if blamed is not None:
+        path, shape = blamed
+        where, text = f"layer '{path}'", str(shape) if shape else ""
+    else:
+        path, where, text = _path(culprit, model), _name(culprit, model), ""
     shapes = ", ".join(str(tuple(t.shape)) for t in culprit.inputs) if culprit else ""
     yield retold(
         "cannot-run",
         "layer-raises",
         "error",
-        _path(culprit, model),
+        path,
         name=model,
-        where=_name(culprit, model).capitalize(),
+        where=where[0].upper() + where[1:],
         error=type(original).__name__,
-        shapes=shapes or str(tuple(view.recording.inputs[0].shape)),
+        shapes=text or shapes or str(tuple(view.recording.inputs[0].shape)),
         reason=reason_of(original),
     )
 
@@ -128,6 +135,7 @@ class Forward:
         yield from self._nothing_returned()
         yield from self._flattens()
         yield from self._training_mode()
+        yield from self._independent()
         for number, call in enumerate(self.calls):
             known = facts.get(str(number))
             if known is None:
@@ -175,6 +183,17 @@ class Forward:
             paths = findings.listing(names, limit=6)
             yield finding("forward-training", "warning", calls[0].path, paths=paths, what=kinds)
 
+    def _independent(self) -> Iterator[Finding]:
+        """Where the way from the images to the output ends, if it doesn't get there."""
+        view = self._view
+        outputs = [output.value for output in view.recording.outputs]
+        if not outputs or any(output.op in view.seen for output in outputs):
+            return
+        calls = [call for call in self.calls if call.outputs[0].op in ancestors(outputs)]
+        lost = [c for c in calls if any(given.op in view.seen for given in c.inputs)]
+        path = lost[-1].path if lost else view.source.name
+        yield finding("forward-independent", "error", path, path=path)
+
     @staticmethod
     def _not_finite(call: Call, sums: np.ndarray) -> Finding:
         return finding(
@@ -199,7 +218,11 @@ class Forward:
                 facts |= {"dead": dead, "channels": len(high)}
                 yield finding("forward-dead-channels", "warning", call.path, **facts)
         # A probability that is 1 for all images is saturated, and told of as that.
-        had_variety = output.ref() not in self._probabilities and not are_alike(given)
+        # So are the sums and maxima of one hot.
+        is_one_hot = through_shape_ops(output)[-1].op.type in {"Softmax", "OneHot"}
+        had_variety = (
+            output.ref() not in self._probabilities and not is_one_hot and not are_alike(given)
+        )
         if had_variety and are_alike([known["rows"]]) and not has_zero_kernel(call):
             yield finding("forward-constant", "warning", call.path, **facts)
 

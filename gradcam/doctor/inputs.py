@@ -74,12 +74,28 @@ def _of_arrays(source: Source, images: Any) -> Iterator[Finding]:
             facts = {"shape": tuple(array.shape), "expected": _expected(shape)}
             yield finding("input-no-batch-axis", "warning", WHERE, **facts)
         if not tf.as_dtype(expected).is_floating:
+            yield from _truncated(array, dtype, expected)
             continue
-        if dtype.is_integer or dtype == tf.bool:
+        # Numbers of words or of categories, (batch, length), are no image.
+        if (dtype.is_integer or dtype == tf.bool) and (shape is None or len(shape) > 2):
             facts = {"dtype": dtype.name, "expected": expected}
             yield finding("input-integers", "warning", WHERE, **facts)
         elif dtype == tf.float64 and expected != "float64":
             yield finding("input-float64", "note", WHERE, expected=expected)
+
+
+def _truncated(array: Any, dtype: tf.DType, expected: str) -> Iterator[Finding]:
+    """Images with parts of whole numbers for a model that takes whole numbers."""
+    if not dtype.is_floating or not tf.as_dtype(expected).is_integer:
+        return
+    values = np.asarray(array, np.float64)
+    if not values.size or not np.isfinite(values).all() or (values == np.round(values)).all():
+        return
+    low, high = float(values.min()), float(values.max())
+    scaled = "images * 255" if low >= 0 and high <= 1 else "np.round(images)"
+    facts = {"dtype": dtype.name, "low": low, "high": high, "expected": expected}
+    line = f'images = ({scaled}).astype("{expected}")'
+    yield finding("input-truncated", "warning", WHERE, line=line, **facts)
 
 
 def _repairs(source: Source, images: Any) -> Iterator[tuple[str, Any]]:
@@ -89,6 +105,8 @@ def _repairs(source: Source, images: Any) -> Iterator[tuple[str, Any]]:
     if shape is None or not hasattr(images, "shape"):
         return
     array = np.asarray(images)
+    if array.dtype.kind not in "biuf":
+        return
     if array.ndim == len(shape) + 1:
         yield "without their first axis", array.reshape(-1, *array.shape[2:])
     if array.ndim == 4:
@@ -155,7 +173,8 @@ class Inputs:
         judged = False
         if "scaled" in facts:
             low, high = (float(value) for value in facts["scaled"])
-            if high <= 1.001 and low >= -1.001:
+            # How far they go, not where: a mean may be subtracted before they are scaled.
+            if 0 < high - low <= 2.002 and extent["low"] >= -1.001 and extent["high"] <= 1.001:
                 judged = True
                 judge = self._scaled[0] if self._scaled else ""
                 yield finding("input-range-scaled-twice", "warning", WHERE, judge=judge, **extent)

@@ -9,6 +9,7 @@ says nothing about the model.
 from __future__ import annotations
 
 import functools
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -34,9 +35,12 @@ def total(view: View, loss: Any) -> tf.Tensor:
     outputs = view.recording.outputs
     labels = None if view.aimed is None else view.aimed[1]
     parts = []
-    for output, one in zip(outputs, _by_output(loss, outputs), strict=True):
-        if one is not None:
-            parts.append(tf.reduce_mean(tf.cast(_value(one, output, labels), tf.float32)))
+    with warnings.catch_warnings():
+        # What Keras warns of, such as probabilities taken for logits, is a finding of its own.
+        warnings.simplefilter("ignore", UserWarning)
+        for output, one in zip(outputs, by_output(loss, outputs), strict=True):
+            if one is not None:
+                parts.append(tf.reduce_mean(tf.cast(_value(one, output, labels), tf.float32)))
     if not parts:
         raise ValueError("no output has a loss")
     return tf.add_n(parts)
@@ -55,7 +59,7 @@ def name_of(loss: Any) -> str:
 
 def _value(loss: Any, output: Output, given: Any) -> Any:
     """The loss of one output; a function of the user's own may take any form of labels."""
-    function = _resolved(loss)
+    function = resolved(loss)
     first, error = attempt(lambda: function(_labels(loss, output, given), output.value))
     if error is None:
         return first
@@ -70,7 +74,7 @@ def _value(loss: Any, output: Output, given: Any) -> Any:
     raise error
 
 
-def _by_output(loss: Any, outputs: Sequence[Output]) -> list[Any]:
+def by_output(loss: Any, outputs: Sequence[Output]) -> list[Any]:
     """One loss an output, None where an output has none."""
     if isinstance(loss, dict) and set(loss) != {"class_name", "config"}:
         return [loss.get(output.name) for output in outputs]
@@ -79,7 +83,8 @@ def _by_output(loss: Any, outputs: Sequence[Output]) -> list[Any]:
     return [loss] * len(outputs)
 
 
-def _resolved(loss: Any) -> Any:
+def resolved(loss: Any) -> Any:
+    """The loss that a name or a config stands for; any other as it is."""
     return keras.losses.get(loss) if isinstance(loss, str | dict) else loss
 
 
@@ -91,7 +96,7 @@ def _is_in(name: str, words: tuple[str, ...]) -> bool:
 def _labels(loss: Any, output: Output, given: Any) -> tf.Tensor:
     """Labels in the form that the loss takes."""
     value = output.value
-    name = getattr(_resolved(loss), "name", name_of(loss))
+    name = getattr(resolved(loss), "name", name_of(loss))
     classes = value.shape[-1]
     if _is_in(name, ("sparse",)):
         return _classes(value, given)

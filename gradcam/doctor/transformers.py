@@ -141,7 +141,7 @@ class Transformers:
         layer = call.layer
         target = self._view.target
         if getattr(layer, "interpolation", None) == "nearest":
-            yield finding("transformer-nearest", "warning", call.path, **facts)
+            yield finding("transformer-nearest", "error", call.path, **facts)
         elif call in self._has_gradient:
             gradient = known.get("gradient")
             if gradient is None or gradient["zeros"] == 1:

@@ -7,6 +7,7 @@ leaves behind is taken away: attributes, and what was added to lists, dicts and 
 
 from __future__ import annotations
 
+import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gradcam.recorder import Call
-    from gradcam.taps import Recording
+    from gradcam.taps import Recording, Source
 
 
 class UnbuiltSource(KerasSource):
@@ -45,7 +46,7 @@ class UnbuiltSource(KerasSource):
         self, inputs: list[tf.Tensor], structure: Any, calls: list[Call] | None = None
     ) -> Recording:
         """Run the model, watched; what is built on the way is thrown away."""
-        with left_as_it_was(self.model):
+        with left_as_it_was(self.model), _whole_tracebacks():
             return super().record(inputs, structure, calls)
 
 
@@ -67,6 +68,47 @@ def left_as_it_was(model: keras.Model) -> Iterator[None]:
     finally:
         for value, before in kept.values():
             _restore(value, before)
+
+
+def blamed(error: Exception, source: Source) -> tuple[str, tuple[Any, ...] | None] | None:
+    """The layer that an error came out of before its `call` ran, and the shape it was given.
+
+    Building a layer, and what Keras checks before, are no calls; the frames of the error know more.
+    """
+    model = getattr(source, "model", None)
+    if model is None:
+        return None
+    paths = {id(layer): path for path, layer in _paths(model)}
+    found, shape = None, None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        layer = frame.f_locals.get("self")
+        if id(layer) in paths:
+            shape = shape if found == paths[id(layer)] else None
+            found = paths[id(layer)]
+            given: Any = frame.f_locals.get("args")
+            if isinstance(given, tuple) and given and hasattr(given[0], "shape"):
+                shape = tuple(given[0].shape)
+    return None if found is None else (found, shape)
+
+
+def _paths(model: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every layer below a model, the model itself left out, under its path."""
+    for layer in model._flatten_layers(recursive=False, include_self=False):
+        path = f"{above}{layer.name}"
+        yield path, layer
+        yield from _paths(layer, f"{path}/")
+
+
+@contextmanager
+def _whole_tracebacks() -> Iterator[None]:
+    """Keras leaves its own frames out of a traceback, and with them the layer that it built."""
+    was_filtered = keras.config.is_traceback_filtering_enabled()
+    keras.config.disable_traceback_filtering()
+    try:
+        yield
+    finally:
+        if was_filtered:
+            keras.config.enable_traceback_filtering()
 
 
 def _keep(value: Any, kept: dict[int, tuple[Any, Any]]) -> None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from gradcam import taps
-from gradcam.doctor import forward, inputs
+from gradcam.doctor import forward, inputs, values
 from gradcam.doctor.careful import attempt, finding_of, not_looked_at
 from gradcam.doctor.diagnosis import Diagnosis, Finding, LayerGradient, finding, ordered, retold
 from gradcam.doctor.echoes import without_echoes
+from gradcam.doctor.endings import Endings
 from gradcam.doctor.explanation import Explanation
 from gradcam.doctor.forward import Forward
 from gradcam.doctor.gradients import Gradients
@@ -63,6 +64,7 @@ def diagnose(
     source, found, error = _opened(model)
     if source is None:
         return Diagnosis((finding_of(error or TypeError(), "model", "the model"),))
+    found += values.not_finite(source)
     prepared = inputs.prepare(source, images)
     if prepared.batch is None:
         unseen = not_looked_at("everything behind the images", "the model can't take them")
@@ -120,13 +122,13 @@ class Examination:
         function, error = attempt(lambda: tf.compat.v1.wrap_function(self._trace, signature))
         if function is None:
             return [*self._found, not_looked_at("the model", error or RuntimeError())]
-        values, error = attempt(lambda: function(*feeds))
+        seen, error = attempt(lambda: function(*feeds))
         if error is not None and not self._is_opaque and _has_python(function.graph):
             self.has_opaque_function = True
             return []
         if error is not None:
-            values = self._piecewise(function, feeds, error)
-        self._facts = tf.nest.map_structure(_as_numpy, values)
+            seen = self._piecewise(function, feeds, error)
+        self._facts = tf.nest.map_structure(_as_numpy, seen)
         for check in self._checks:
             self._ask(check)
         return self._found
@@ -140,6 +142,7 @@ class Examination:
         self._make(Forward.name, lambda: Forward(view))
         if view.failure is None:
             gradients = self._make(Gradients.name, lambda: Gradients(view))
+            self._make(Endings.name, lambda: Endings(view, loss))
             weights = self._make(Weights.name, lambda: Weights(view, loss))
         else:
             gradients = weights = None

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework.func_graph import FuncGraph
 
 from gradcam import blockers, findings
 from gradcam.doctor import losses
 from gradcam.doctor.careful import attempt
 from gradcam.doctor.diagnosis import Finding, finding
 from gradcam.doctor.zeros import has_zero_kernel, is_added
-from gradcam.graph import ancestors
+from gradcam.graph import ancestors, descendants
 from gradcam.taps import reason_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from gradcam.doctor.view import View
     from gradcam.recorder import Call
+    from gradcam.taps import Recording
 
 # Mean magnitudes of gradients differ by a few powers of ten between healthy layers.
 _FAR = 1e5
@@ -125,15 +127,16 @@ class Weights:
         way = ancestors([self._total])
         reasons: dict[tuple[str, str], list[Any]] = {}
         for layer, variables in _grouped(self._model, self._variables):
-            without = [v for v in variables if not known.get(id(v))]
-            if without:
-                reasons.setdefault(self._reason(layer, way), []).extend(without)
+            for variable in variables:
+                if not known.get(id(variable)):
+                    reason = self._reason(layer, variable, way)
+                    reasons.setdefault(reason, []).append(variable)
         for (code, stops), without in reasons.items():
             where = ", ".join(variable.path for variable in without)
             yield finding(code, "error", where, variables=_names(without), blockers=stops)
 
-    def _reason(self, layer: Any, way: set[tf.Operation]) -> tuple[str, str]:
-        """The code for a layer without a gradient, and where the gradient stops."""
+    def _reason(self, layer: Any, variable: Any, way: set[tf.Operation]) -> tuple[str, str]:
+        """The code for a variable without a gradient, and where the gradient stops."""
         recording = self._view.recording
         calls = [call for call in recording.calls if call.layer is layer]
         outputs = [output for call in calls for output in _visible(call).outputs]
@@ -141,7 +144,8 @@ class Weights:
             return "weights-unused", ""
         if not any(output.op in way for output in outputs):
             return "weights-not-in-loss", ""
-        found = blockers.blockers(outputs, self._total, recording)
+        if not _is_read(variable, way):
+            return "weights-unused", ""
         # The stop may be inside the layer itself, before its output.
         inside = [
             word + blockers.place(op, recording)
@@ -149,7 +153,14 @@ class Weights:
             for op in recording.inputs[0].graph.get_operations()[call.first_op : call.last_op]
             if (word := blockers.words(op)) is not None
         ]
-        found = found or inside or blockers.custom_gradients(outputs, self._total, recording)
+        # The labels are made of the outputs: what they went through is looked at last.
+        ends = [output.value for output in recording.outputs]
+        found = [stop for end in ends for stop in blockers.blockers(outputs, end, recording)]
+        found = found or inside
+        if not found:
+            found = [s for end in ends for s in blockers.custom_gradients(outputs, end, recording)]
+        found = found or _python_functions(outputs, ends, recording)
+        found = list(dict.fromkeys(found)) or blockers.blockers(outputs, self._total, recording)
         return "weights-stopped", findings.listing(found) or "an operation without a gradient"
 
     def _is_one_unit_softmax(self) -> bool:
@@ -220,6 +231,28 @@ def _grouped(model: Any, variables: list[Any]) -> list[tuple[Any, list[Any]]]:
         if own:
             groups.append((layer, own))
     return groups
+
+
+def _is_read(variable: Any, way: set[tf.Operation]) -> bool:
+    """Whether something on the way was computed from a variable, as far as the graph can tell."""
+    handle = getattr(variable.value, "handle", None)
+    graph = next(iter(way)).graph
+    if handle is None or not isinstance(graph, FuncGraph):
+        return True
+    captured = [inner.op for outer, inner in graph.captures if outer is handle]
+    return any(operation in way for operation in captured)
+
+
+def _python_functions(
+    outputs: list[tf.Tensor], ends: list[tf.Tensor], recording: Recording
+) -> list[str]:
+    """The functions of `tf.py_function` between a layer and the outputs, in words."""
+    between = descendants(outputs, ancestors(ends))
+    return [
+        f"a Python function that leaves TensorFlow (tf.py_function){blockers.place(op, recording)}"
+        for op in between
+        if op.type == "EagerPyFunc"
+    ]
 
 
 def _visible(call: Call) -> Call:

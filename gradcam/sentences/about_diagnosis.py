@@ -3,7 +3,7 @@
 A code that an error has as well says there what to do: the finding and the error end alike.
 """
 
-from gradcam.sentences import about_training
+from gradcam.sentences import about_diagnosis_loss, about_training
 
 _INPUT: dict[str, tuple[str, str]] = {
     "input-no-batch-axis": (
@@ -27,6 +27,13 @@ _INPUT: dict[str, tuple[str, str]] = {
             " same, the memory twice as much."
         ),
         'Cast them once:\n    images = images.astype("float32")',
+    ),
+    "input-truncated": (
+        (
+            "The images are {dtype} from {low:.3g} to {high:.3g}, the model takes {expected}: whatever"
+            " stands behind the point is cut off."
+        ),
+        "Give the numbers that the model was made for. Most likely:\n    {line}",
     ),
     "input-range-scaled-twice": (
         (
@@ -85,6 +92,13 @@ _FORWARD: dict[str, tuple[str, str]] = {
             " not. Whatever follows can't tell the images apart."
         ),
         "Look at its weights and its activation: saturated, dead, or all zero.",
+    ),
+    "forward-independent": (
+        (
+            "The output of the model does not depend on the images. '{path}' is given what is computed"
+            " from them, and returns what is not."
+        ),
+        "Let its `call` return something that is computed from its input.",
     ),
     "forward-dead": (
         (
@@ -192,10 +206,10 @@ _WEIGHTS: dict[str, tuple[str, str]] = {
     ),
     "weights-unused": (
         (
-            "The gradient of {variables} is None: the layer was never used to compute the output. It"
-            " will never learn."
+            "The gradient of {variables} is None: never used to compute the output. It will never"
+            " learn."
         ),
-        "Call the layer in the model's `call`, or take it out.",
+        "Use it in the model's `call`, or take it out.",
     ),
     "weights-not-in-loss": (
         "The gradient of {variables} is None: the loss does not depend on it. It will never learn.",
@@ -328,6 +342,7 @@ _ALL = (
     | _FORWARD
     | _GRADIENT
     | _WEIGHTS
+    | about_diagnosis_loss.LOSS
     | about_training.TRANSFORMERS
     | _EXPLANATION
     | about_training.WATCH
