@@ -33,6 +33,7 @@ GATHERS = frozenset({"Gather", "GatherV2", "GatherNd"})
 IMAGE_MOVERS = frozenset(
     {"CropAndResize", "ImageProjectiveTransformV2", "ImageProjectiveTransformV3"}
 )
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 POSITION_AXES = {"channels_first": (2, 3), "channels_last": (1, 2)}
 
 
@@ -200,10 +201,26 @@ def _samplings(recording: Recording, operations: set[tf.Operation], source: tf.T
         else:
             is_mover = operation.type in IMAGE_MOVERS
             moves = is_mover and any(tensor.op in computed for tensor in operation.inputs[1:])
+            moves = moves or _calls_a_sampler(operation, computed)
         if moves and operation.inputs[0].op in computed:
             maker = recording.maker(operation)
             found.add(maker.path if maker is not None and maker.path else operation.name)
     return sorted(found)
+
+
+def _calls_a_sampler(operation: tf.Operation, computed: set[tf.Operation]) -> bool:
+    """Whether an operation runs a function that reads an image at positions, both given to it."""
+    if operation.type not in CALLS or len([t for t in operation.inputs if t.op in computed]) < 2:
+        return False
+    name = operation.get_attr("f").name
+    functions = operation.graph.as_graph_def().library.function
+    types = {
+        node.op
+        for function in functions
+        if function.signature.name == name
+        for node in function.node_def
+    }
+    return "Cast" in types and not types.isdisjoint(GATHERS)
 
 
 def _rounds(operation: tf.Operation) -> bool:
