@@ -97,7 +97,9 @@ def find(recording: Recording, call: Call, rank: int, wanted: str | None) -> Fra
         )
     name, tensor = (fitting or seen or [(names[0], recording.inputs[0])])[0]
     axes = _axes(recording, tensor, rank)
-    way = warps.find(recording, call, tensor) if len(axes) == 2 else warps.Way()
+    way = warps.find(recording, call, tensor) if axes else warps.Way()
+    if len(axes) != 2:  # such as the images of a film, each moved in its own way
+        way = warps.Way(unresolved=way.paths)
     return Frame(name, tensor, axes, way)
 
 

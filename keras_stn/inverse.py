@@ -12,6 +12,8 @@ _STARTS = 17
 
 _STEPS = 20
 _LONGEST_STEP = 0.25
+_ARRIVED = 1e-8
+"""The search ends with a step shorter than this for every point: the next would square its error."""
 
 
 def inverse_points(transform: Transform, theta: Tensor, points: Tensor) -> Tensor:
@@ -51,7 +53,7 @@ def _search(transform: Transform, theta: Tensor, targets: Tensor) -> Tensor:
     nearest = tf.gather(tf.reshape(starts, [-1, 2]), tf.argmin(distance, axis=-1))
     place = tf.reshape(nearest, tf.shape(targets))
 
-    def step(place: Tensor) -> tuple[Tensor]:
+    def step(place: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(place)
             x, y = tf.unstack(transform.grid(theta, place)[0], axis=-1)
@@ -62,8 +64,15 @@ def _search(transform: Transform, theta: Tensor, targets: Tensor) -> Tensor:
         move = tf.stack([d * miss_x - b * miss_y, a * miss_y - c * miss_x], axis=-1)
         move /= determinant[..., None]
         length = tf.norm(move, axis=-1, keepdims=True)
-        return (place + move * tf.minimum(_LONGEST_STEP / tf.maximum(length, 1e-12), 1.0),)
+        moved = place + move * tf.minimum(_LONGEST_STEP / tf.maximum(length, 1e-12), 1.0)
+        return moved, tf.reduce_max(length)
 
-    (place,) = tf.while_loop(lambda _: True, step, (place,), maximum_iterations=_STEPS)
+    # Most have arrived after five steps. Not `>`: where one point is NaN, the others go on.
+    place, _ = tf.while_loop(
+        lambda _, longest: tf.logical_not(longest <= _ARRIVED),
+        step,
+        (place, tf.constant(1.0, theta.dtype)),
+        maximum_iterations=_STEPS,
+    )
     miss = tf.norm(transform.grid(theta, place)[0] - targets, axis=-1, keepdims=True)
     return tf.where(miss < 1e-6, place, float("nan"))

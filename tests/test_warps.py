@@ -13,16 +13,20 @@ from gradcam.methods import METHODS
 SIZE = 32
 
 
-def fixed(transform, theta, size=SIZE, **options):
-    """A transformer that moves every image by the same theta, weights and all."""
-    transform = keras_stn.transforms.get(transform)
-    theta = np.asarray(theta, "float32")
-    images = keras.Input((size, size, 1))
-    regression = keras_stn.ThetaRegression(transform)
-    values = regression(layers.Flatten()(layers.AveragePooling2D(size)(images)))
-    regression.bias.assign(theta - transform.identity)
-    network = keras.Model(images, values, name="localization")
-    return keras_stn.SpatialTransformer(transform, localization=network, **options)
+class Always(layers.Layer):
+    """A localisation network that says the same of every image, whatever its values."""
+
+    def __init__(self, theta):
+        super().__init__()
+        self.value = np.asarray(theta, "float32")
+
+    def call(self, images):
+        return tf.repeat(self.value[None], tf.shape(images)[0], axis=0)
+
+
+def fixed(transform, theta, **options):
+    """A transformer that moves every image by the same theta."""
+    return keras_stn.SpatialTransformer(transform, localization=Always(theta), **options)
 
 
 def detector(*transformers, size=SIZE, pool=1, after=None):
@@ -99,24 +103,36 @@ def test_the_peak_lands_on_the_evidence(family, align_corners):
     assert max(away) > 2.0
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("align_corners", [True, False])
-def test_at_the_identity_nothing_changes(method, align_corners):
-    keras.utils.set_random_seed(3)
+@pytest.fixture(scope="module")
+def with_and_without():
+    """Models with the same head, behind transformers at the identity, and behind none."""
     head = [
         layers.Conv2D(4, 3, activation="relu", name="conv"),
         layers.GlobalAveragePooling2D(),
         layers.Dense(3),
     ]
-    transformer = keras_stn.SpatialTransformer(align_corners=align_corners)
-    warped = keras.Sequential([keras.Input((12, 12, 2)), transformer, *head])
-    plain = keras.Sequential([keras.Input((12, 12, 2)), *head])
+    keras.utils.set_random_seed(3)
+    starts = {
+        align_corners: [keras_stn.SpatialTransformer(align_corners=align_corners)]
+        for align_corners in (True, False)
+    }
+    return {
+        key: keras.Sequential([keras.Input((12, 12, 2)), *start, *head])
+        for key, start in (starts | {None: []}).items()
+    }
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_at_the_identity_nothing_changes(method, with_and_without):
     images = np.random.default_rng(0).normal(size=(3, 12, 12, 2)).astype("float32")
-    found = gradcam.explain(warped, images, target=[0, 1, 2], method=method)
-    expected = gradcam.explain(plain, images, target=[0, 1, 2], method=method)
-    np.testing.assert_allclose(found.heatmaps, expected.heatmaps, atol=2e-5)
-    np.testing.assert_allclose(found.warped_heatmaps, expected.heatmaps, atol=2e-5)
-    np.testing.assert_array_equal(found.coverage, 1.0)
+    both, edges, expected = (
+        gradcam.explain(with_and_without[key], images, target=[0, 1, 2], method=method)
+        for key in (True, False, None)
+    )
+    for found in (both, edges):
+        np.testing.assert_allclose(found.heatmaps, expected.heatmaps, atol=2e-5)
+        np.testing.assert_allclose(found.warped_heatmaps, expected.heatmaps, atol=2e-5)
+        np.testing.assert_array_equal(found.coverage, 1.0)
     assert expected.warped_heatmaps is None
     assert expected.coverage is None
 
@@ -191,7 +207,7 @@ def test_transformers_in_series_are_composed():
 def test_a_transformer_on_feature_maps_is_followed_to_the_image():
     inputs = keras.Input((SIZE, SIZE, 1))
     x = layers.AveragePooling2D(2)(inputs)
-    x = fixed("translation", [0.5, 0.25], size=SIZE // 2)(x)
+    x = fixed("translation", [0.5, 0.25])(x)
     x = layers.Conv2D(1, 1, use_bias=False, kernel_initializer="ones", name="bright")(x)
     outputs = layers.Dense(1, kernel_initializer="ones")(layers.GlobalAveragePooling2D()(x))
     explanation = explained(keras.Model(inputs, outputs), blobs((20, 22)))
@@ -217,10 +233,10 @@ def test_layers_that_see_the_image_itself_have_no_warped_frame():
     default = keras.Sequential(
         [keras.Input((SIZE, SIZE, 1)), keras_stn.SpatialTransformer(name="stn"), *model.layers[-3:]]
     )
-    (path,) = (
+    path = next(
         info.path
         for info in gradcam.layers(default)
-        if info.path.startswith("stn/localization/") and info.shape == (None, SIZE, SIZE, 16)
+        if info.path.startswith("stn/localization/conv")
     )
     inside = gradcam.explain(default, images, 0, path)
     assert inside.coverage is None
@@ -287,8 +303,28 @@ class Parts(layers.Layer):
         return self.sampler([images, keras_stn.GridGenerator(output_size=SIZE)(theta)])
 
 
+class InTwoSteps(layers.Layer):
+    """Asks a transformer for theta, and then to warp, so that it is never called."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.transformer = keras_stn.SpatialTransformer("translation")
+
+    def build(self, shape):
+        self.transformer.build(shape)
+
+    def call(self, images):
+        return self.transformer.warp(images, self.transformer.theta(images))
+
+
 @pytest.mark.parametrize(
-    ("layer", "name"), [(HandMade, "hand_made"), (Cropping, "cropping"), (Parts, "parts/sampler")]
+    ("layer", "name"),
+    [
+        (HandMade, "hand_made"),
+        (Cropping, "cropping"),
+        (Parts, "parts/sampler"),
+        (InTwoSteps, "in_two_steps"),
+    ],
 )
 def test_a_sampler_without_the_interface_is_noticed(layer, name):
     explanation = explained(
@@ -328,6 +364,18 @@ def test_a_transformer_inside_a_loop_is_noticed():
     explanation = explained(detector(OneByOne(name="one_by_one")), blobs((9, 9)))
     assert any("warped by one_by_one/stn" in text for text in explanation.warnings)
     assert explanation.coverage is None
+
+
+def test_a_transformer_in_every_image_of_a_film_is_noticed():
+    films = keras.Input((2, 12, 12, 1))
+    moved = layers.TimeDistributed(fixed("translation", [0.3, -0.2], name="stn"), name="each")(
+        films
+    )
+    x = layers.Conv3D(1, 1, kernel_initializer="ones", name="bright")(moved)
+    model = keras.Model(films, layers.Dense(1)(layers.GlobalAveragePooling3D()(x)))
+    explanation = explained(model, np.ones((1, 2, 12, 12, 1), "float32"))
+    assert explanation.heatmaps.shape == (1, 2, 12, 12)
+    assert "sees the image warped by each" in explanation.warnings[0]
 
 
 def test_a_frame_outside_of_the_image_says_so_and_leaves_the_picture_alone():
