@@ -13,7 +13,6 @@ from pathlib import Path
 import cv2
 
 import gradcam
-import keras_stn  # noqa: F401 - the layers of the demo's model
 
 ASSETS = resources.files("gradcam") / "assets"
 
@@ -22,7 +21,7 @@ def main(arguments=None):
     """Explains, says what the model saw, and writes the overlay and the raw map."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default=str(ASSETS / "digits.keras"))
-    parser.add_argument("--photo", default=str(ASSETS / "images" / "board-04-two.png"))
+    parser.add_argument("--photo", default=str(ASSETS / "images" / "board-01-two.png"))
     parser.add_argument("--class-names", default=str(ASSETS / "labels.txt"))
     parser.add_argument("--method", default="gradcam", choices=gradcam.METHODS)
     parser.add_argument("--out", type=Path, default=Path("explained"))

@@ -50,7 +50,7 @@ def main(arguments=None):
 
     keras.utils.set_random_seed(0)
     model, backbone = make_model(options.size, options.weights)
-    boards, labels = draw_boards(options.images, seed=0)
+    boards, labels, _ = draw_boards(options.images, seed=0)
     model.compile(
         keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy", metrics=["accuracy"]
     )

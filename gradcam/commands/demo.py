@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import shlex
 import shutil
 from importlib import resources
@@ -25,12 +24,12 @@ USAGE = "gradcam demo [--out DIR]"
 
 ABOUT = """\
 The model reads chalk digits between pieces of other digits. It looks at each board through a
-SpatialTransformer, which turns, scales and straightens a part of it; the heatmaps are carried
-back to the whole board.
+SpatialTransformer, which finds the digit and zooms in on it; the heatmaps are carried back to the
+whole board, and what lies outside the frame stays clear.
 """
 
 SHEET = "methods.png"
-_PICTURED = "board-02-seven.png"
+_PICTURED = "board-10-seven.png"
 _TILE, _COLUMNS = 240, 5
 
 
@@ -48,7 +47,6 @@ def run(options: argparse.Namespace) -> int:
         _lay_out(out)
         terminal.say(ABOUT)
         quiet.import_tensorflow(debug=options.debug)
-        importlib.import_module("keras_stn")  # the layers of the model
         terminal.say("Drawing every method on one picture ...")
         files.write(out / SHEET, _sheet(out))
     except OSError as error:
