@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradcam import __version__, findings
 from gradcam.errors import GradCamError
-from gradcam.jobs import terminal, wording
+from gradcam.jobs import foreign, terminal, wording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
+    foreign.forget()
     try:
         return _run(given, debug)
     except SystemExit as stop:
@@ -63,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except Exception as error:  # noqa: BLE001 - the outermost frame: no traceback but with --debug
+        blamed = foreign.blame(error)
+        if blamed is not None:
+            return _said(str(blamed), debug, WRONG)
         facts = {"kind": type(error).__name__, "reason": error}
         return _said(findings.message("unexpected", **facts), debug, BUG)
 

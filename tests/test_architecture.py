@@ -120,7 +120,7 @@ def test_files_can_be_read_in_one_sitting(name):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_user_input_is_not_asserted_and_errors_are_not_swallowed(name):
-    allowed = {"gradcam.doctor.careful", "gradcam.cli", "gradcam.jobs.foreign"}
+    allowed = {"gradcam.doctor.careful", "gradcam.cli"}
     for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
         assert not isinstance(node, ast.Assert), f"{name}:{node.lineno}"
         if isinstance(node, ast.ExceptHandler) and name not in allowed:

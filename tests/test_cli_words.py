@@ -143,9 +143,9 @@ def test_own_errors_pass_and_an_interrupt_too():
         raise KeyboardInterrupt
 
     with pytest.raises(GradCamError, match="No photograph"):
-        foreign.call(refused)
+        foreign.call(refused, None)
     with pytest.raises(KeyboardInterrupt):
-        foreign.call(stopped)
+        foreign.call(stopped, None)
 
 
 def test_the_tree_of_a_nested_model_keeps_its_lines(tmp_path):

@@ -1,47 +1,73 @@
-"""Runs code that isn't ours, whatever it may raise: modules of users, downloads of Keras.
+"""Runs code that isn't ours: modules of users, downloads of Keras.
 
-Such code raises exceptions of its own kinds, and Keras a bare `Exception` for a failed download. It
-is the only reason to catch everything, so that is done here alone, around nothing else.
+What such code raises becomes a sentence. Python's own exceptions do here; those of any other kind,
+such as the bare `Exception` of a failed download, go on to the outermost frame of the command, the
+one place that catches everything, which asks `blame` for the sentence.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from gradcam.errors import GradCamError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 Result = TypeVar("Result")
+Words = Callable[[str, str], GradCamError]
+"""Makes an error of the kind of exception that was raised, and of its reason."""
+
+_FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    SystemExit,
+    TypeError,
+    ValueError,
+)
+_running: list[Words] = []
 
 
-class ForeignError(Exception):
-    """Code that isn't ours failed; the words are its own, what it raised is the cause.
-
-    Attributes:
-        kind: the name of what it raised.
-    """
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__(str(error).strip() or "it says nothing more")
-        self.kind = type(error).__name__
-
-
-def call(function: Callable[[], Result]) -> Result:
+def call(function: Callable[[], Result], words: Words) -> Result:
     """What a function returns.
 
-    Raises:
-        GradCamError: as the function raised it.
-        ForeignError: the function raised anything else, or wanted to end the process.
+    Args:
+        function: the code that isn't ours.
+        words: what to say where it raises something.
 
-    >>> call(lambda: 1 / 0)
+    >>> call(lambda: 1 / 0, lambda kind, reason: GradCamError("import-failed", name=kind, reason=reason))
     Traceback (most recent call last):
-    gradcam.jobs.foreign.ForeignError: division by zero
+    gradcam.errors.GradCamError: --import ZeroDivisionError failed: division by zero...
     """
+    _running.append(words)
     try:
-        return function()
-    except (GradCamError, ForeignError):
+        result = function()
+    except GradCamError:
+        _running.pop()
         raise
-    except (Exception, SystemExit) as error:
-        raise ForeignError(error) from error
+    except _FAILURES as error:
+        _running.pop()
+        raise _said(words, error) from error
+    _running.pop()
+    return result
+
+
+def blame(error: BaseException) -> GradCamError | None:
+    """The error for an exception that came out of code that isn't ours; None where it didn't."""
+    return _said(_running[-1], error) if _running else None
+
+
+def forget() -> None:
+    """Begin anew: nothing is running."""
+    _running.clear()
+
+
+def _said(words: Words, error: BaseException) -> GradCamError:
+    return words(type(error).__name__, str(error).strip() or "it says nothing more")

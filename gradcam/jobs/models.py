@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import inspect
+import os
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +17,8 @@ from gradcam.jobs import applications, foreign, preprocessing, quiet
 
 if TYPE_CHECKING:
     import argparse
+
+_DOWNLOADS = "https://storage.googleapis.com/tensorflow/keras-applications/"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,32 +115,43 @@ def class_names() -> list[str] | None:
     import keras  # noqa: PLC0415
     import numpy as np  # noqa: PLC0415
 
+    home = Path(os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser())
+    if not (home / "models" / "imagenet_class_index.json").exists() and not _is_online():
+        return None
     # Descending, so that the classes come in the order of the output.
     scores = np.arange(1000, 0, -1, dtype=np.float32)[np.newaxis]
-    decode = keras.applications.imagenet_utils.decode_predictions
-    try:
-        ordered = foreign.call(lambda: decode(scores, top=1000))
-    except foreign.ForeignError:
-        return None
+    ordered = keras.applications.imagenet_utils.decode_predictions(scores, top=1000)
     return [label for _, label, _ in ordered[0]]
+
+
+def _is_online() -> bool:
+    """Whether Keras' downloads can be reached."""
+    try:
+        with urllib.request.urlopen(_DOWNLOADS, timeout=10):
+            return True
+    except urllib.error.HTTPError:
+        return True  # somebody answered
+    except OSError:
+        return False
 
 
 def _application(name: str) -> Any:
     import keras  # noqa: PLC0415
 
+    def words(kind: str, reason: str) -> ModelError:  # noqa: ARG001
+        return ModelError(
+            "weights-missing", name=name, reason=findings.printable(reason.rstrip("."))
+        )
+
     make = getattr(keras.applications, name)
-    try:
-        return foreign.call(lambda: make(weights="imagenet"))
-    except foreign.ForeignError as error:
-        reason = findings.printable(str(error).rstrip("."))
-        raise ModelError("weights-missing", name=name, reason=reason) from error
+    return foreign.call(lambda: make(weights="imagenet"), words)
 
 
 def _imported(name: str) -> Any:
-    try:
-        return preprocessing.import_user_module(name)
-    except foreign.ForeignError as error:
-        raise GradCamError("import-failed", name=name, reason=error) from error
+    def words(kind: str, reason: str) -> GradCamError:  # noqa: ARG001
+        return GradCamError("import-failed", name=name, reason=reason)
+
+    return preprocessing.import_user_module(name, words)
 
 
 def _layers_of(module: Any) -> dict[str, Any]:

@@ -100,31 +100,26 @@ _SCALES: dict[str, Preprocess] = {"raw": _raw, "unit": _unit, "signed": _signed}
 
 def _imported(name: str) -> Preprocess:
     module, _, attribute = name.partition(":")
-    try:
-        found = foreign.call(lambda: getattr(import_user_module(module), attribute))
-    except foreign.ForeignError as error:
-        raise _failed(name, error) from error
+    words = _words(name)
+    found = foreign.call(lambda: getattr(import_user_module(module, words), attribute), words)
     if not callable(found):
         raise GradCamError("preprocess-failed", name=name, error="TypeError", reason="no function")
     preprocess: Preprocess = found
     return preprocess
 
 
-def import_user_module(name: str) -> Any:
+def import_user_module(name: str, words: foreign.Words) -> Any:
     """Import a module, also from the folder that the command runs in."""
     if "" not in sys.path:
         sys.path.insert(0, "")
-    return foreign.call(lambda: importlib.import_module(name))
+    return foreign.call(lambda: importlib.import_module(name), words)
 
 
 def _checked(name: str, preprocess: Preprocess, images: np.ndarray) -> np.ndarray:
     """Call a user's function, with its mistakes in words."""
     import numpy as np  # noqa: PLC0415
 
-    try:
-        result = foreign.call(lambda: np.asarray(preprocess(images.copy())))
-    except foreign.ForeignError as error:
-        raise _failed(name, error) from error
+    result = foreign.call(lambda: np.asarray(preprocess(images.copy())), _words(name))
     if result.dtype.kind not in "biuf" or result.shape[:3] != images.shape[:3]:
         raise GradCamError(
             "preprocess-result",
@@ -136,5 +131,7 @@ def _checked(name: str, preprocess: Preprocess, images: np.ndarray) -> np.ndarra
     return result
 
 
-def _failed(name: str, error: foreign.ForeignError) -> GradCamError:
-    return GradCamError("preprocess-failed", name=name, error=error.kind, reason=error)
+def _words(name: str) -> foreign.Words:
+    return lambda kind, reason: GradCamError(
+        "preprocess-failed", name=name, error=kind, reason=reason
+    )
