@@ -70,6 +70,21 @@ def test_a_model_that_is_not_built_stays_so():
     assert model(models.images()).shape == (4, 3)
 
 
+def test_noise_of_its_own_is_not_judged():
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(4, 3, activation="relu"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(3),
+        ]
+    )
+    diagnosis = gradcam.diagnose(model, None)
+    assert diagnosis.exit_status == 0
+    assert "input-made-up" in {found.code for found in diagnosis.findings}
+
+
 @pytest.mark.parametrize("model", [None, "m.keras", keras.Sequential, object()])
 def test_what_is_no_model_is_a_finding(model):
     diagnosis = gradcam.diagnose(model, models.images())

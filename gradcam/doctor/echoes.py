@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 # What follows from a cause, by the beginnings of the codes.
 _ECHOES = {
+    # Noise of our own says nothing of the images that the model is for.
+    "input-made-up": ("input-range", "forward-constant"),
     "non-finite-images": (
         "non-finite-",
         "forward-",

@@ -23,8 +23,8 @@ def not_finite(source: Source) -> Iterator[Finding]:
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="head")])
     >>> model.layers[0].bias.assign([np.nan]) is None
     False
-    >>> [one.where for one in not_finite(KerasSource(model))]
-    ['head/bias']
+    >>> [one.where.endswith("head/bias") for one in not_finite(KerasSource(model))]
+    [True]
     """
     model: Any = getattr(source, "model", None)
     wrong = [v for v in getattr(model, "variables", ()) if not _is_finite(v)]
