@@ -39,9 +39,9 @@ SENTENCES: dict[str, str] = {
         " them over the warped images."
     ),
     "warn-frame-outside": (
-        "image {image}: the frame that {names} chose lies outside of the image, so no pixel of it"
-        " reaches '{path}'. Look at theta: it has run away, or the image is unlike those of the"
-        " training."
+        "image {image}: the frame that {names} chose lies outside of the image, or has shrunk to a"
+        " point, so no pixel of it reaches '{path}'. Look at theta: it has run away, or the image is"
+        " unlike those of the training."
     ),
     "warn-all-negative": (
         "image {image}: everything in '{path}' speaks {against} {target}, so nothing is left after"
