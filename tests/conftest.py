@@ -19,12 +19,19 @@ tf.config.set_logical_device_configuration(
 
 
 @pytest.fixture(autouse=True)
-def _repeatable():
+def _repeatable(monkeypatch):
     """The same random numbers in every test, and no policy left over from another."""
+    monkeypatch.delenv("COLUMNS", raising=False)  # set or not as the tests are started
     keras.utils.set_random_seed(0)
     yield
     keras.config.set_dtype_policy("float32")
     keras.config.set_image_data_format("channels_last")
+
+
+@pytest.fixture(scope="session")
+def two_replicas():
+    """One strategy for all tests: those of a second would get the numbers of the first's collectives."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 @pytest.fixture(scope="session")

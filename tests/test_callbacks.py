@@ -290,9 +290,8 @@ def test_epochs_can_be_skipped_and_a_training_goes_on(tmp_path):
     assert monitor.history["stn"].steps == [0, 2, 4, 6, 0, 2]
 
 
-def test_on_two_devices(tmp_path):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    with strategy.scope():
+def test_on_two_devices(tmp_path, two_replicas):
+    with two_replicas.scope():
         model = model_with(stn(), keras.layers.Conv2D(2, 3))
     monitor = TransformerMonitor(IMAGES[:3], tmp_path / "a")
     explain = ExplainCallback(IMAGES[:3], tmp_path / "b")

@@ -157,9 +157,8 @@ def test_a_custom_train_step_is_watched():
         fit(made, GradientWatch())
 
 
-def test_two_replicas_are_watched():
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    with strategy.scope():
+def test_two_replicas_are_watched(two_replicas):
+    with two_replicas.scope():
         made = model(layers.Dense(8, "relu", bias_initializer=keras.initializers.Constant(-99)))
     watch = GradientWatch()
     with pytest.warns(UserWarning, match="is zero"):

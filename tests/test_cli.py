@@ -106,7 +106,7 @@ def test_layers_is_a_tree_on_stderr(tmp_path):
     assert done.status == 0
     assert done.out == ""
     assert "├─ backbone " in done.err
-    assert "│  └─ backbone/conv " in done.err
+    assert "│  └─ conv " in done.err
     assert "└─ scores " in done.err
     assert "(None, 10, 10, 4)" in done.err
     assert "chosen: the last feature map" in done.words

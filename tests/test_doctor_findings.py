@@ -77,7 +77,7 @@ def test_one_constant_image_is_named():
 
 def test_images_scaled_twice():
     found = only(diagnose(broken.sequential()), "input-range-scaled-twice")
-    assert "'rescaling' expects images from 0 to 255" in found.message
+    assert "expects images from 0 to 255" in found.message
     assert diagnose(broken.sequential(), images(high=255)).findings == ()
 
 

@@ -76,12 +76,10 @@ def test_in_a_data_pipeline():
     assert np.stack(list(single.as_numpy_iterator())).shape == (6, 7, 7, 3)
 
 
-def test_on_two_replicas_as_on_one():
+def test_on_two_replicas_as_on_one(two_replicas):
     losses, outputs = train()
-    devices = [d.name for d in tf.config.list_logical_devices("CPU")]
-    assert len(devices) == 2
-    strategy = tf.distribute.MirroredStrategy(devices)
-    with strategy.scope():
+    assert two_replicas.num_replicas_in_sync == 2
+    with two_replicas.scope():
         model = make_model()
         model.compile(keras.optimizers.SGD(0.05), "mse")
     data = tf.data.Dataset.from_tensor_slices((IMAGES, TARGETS)).batch(4)

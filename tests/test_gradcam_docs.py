@@ -13,7 +13,9 @@ import gradcam
 from gradcam.methods import METHODS
 
 FOLDER = Path(gradcam.__file__).parent
-MODULES = sorted(module.name for module in pkgutil.iter_modules(gradcam.__path__))
+MODULES = sorted(
+    module.name for module in pkgutil.iter_modules(gradcam.__path__) if module.name != "__main__"
+)
 
 
 @pytest.mark.parametrize("name", ["", *MODULES])

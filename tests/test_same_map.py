@@ -53,7 +53,9 @@ def transformer(before=False):
     x = layers.Conv2D(6, 3, activation="relu", name="conv")(x)
     outputs = layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(x))
     model = keras.Model(inputs, outputs)
-    theta = next(v for v in model.weights if v.path.endswith("theta_regression/bias"))
+    theta = next(
+        v for v in model.weights if "theta_regression" in v.path and v.path.endswith("/bias")
+    )
     theta.assign(np.add(theta, [0.1, -0.2, 0.05, 0.2, -0.1, 0.1]))
     return model, targets.Class(1), "front" if before else None
 
