@@ -687,11 +687,11 @@ class Hoarder(layers.Layer):
         self.history = ["first"]
         self.shapes = []
         self.cache = {"old": 1, "inner": {"deep": []}}
-        self.ordered = OrderedDict(a=1, b=2)
         self.references = {"one"}
         self.recent = deque([1, 2], maxlen=2)
         self.pair = ([], {})
-        self.space = types.SimpleNamespace(last=0)
+        # An ordered dict as an attribute itself becomes a plain one in Keras 3.5.
+        self.space = types.SimpleNamespace(last=0, ordered=OrderedDict(a=1, b=2))
         self.notes = Notes()
         self.count = 0
 
@@ -702,8 +702,8 @@ class Hoarder(layers.Layer):
         self.cache["new"] = x
         self.cache["old"] = x
         self.cache["inner"]["deep"].append({"x": x})
-        self.ordered.move_to_end("a")
-        self.ordered["c"] = x
+        self.space.ordered.move_to_end("a")
+        self.space.ordered["c"] = x
         self.references.add(x.ref())
         self.references.discard("one")
         self.recent.append(x)
@@ -731,7 +731,7 @@ class Hoarder(layers.Layer):
         )
 
 
-HELD = ["history", "shapes", "cache", "ordered", "references", "recent", "pair", "space", "notes"]
+HELD = ["history", "shapes", "cache", "references", "recent", "pair", "space", "notes"]
 
 
 def hoarding():
