@@ -23,8 +23,9 @@ import keras_stn
 from examples.mnist_data import DataError
 
 CLASSES = 10
-EPOCHS = 13
+EPOCHS = 11
 BATCH = 64
+STEPS_AT_ONCE = 12
 PARTS = ("train", "valid", "test")
 
 
@@ -72,8 +73,8 @@ def transformer_network(shape):
         # Normalised behind the pooling, where it costs a quarter.
         x = layers.BatchNormalization(momentum=0.9)(layers.MaxPooling2D()(x))
         x = layers.ReLU()(x)
-    x = layers.Dropout(0.2)(layers.Flatten()(x))
-    x = layers.Dropout(0.2)(layers.Dense(64, activation="relu")(x))
+    x = layers.Dropout(0.1)(layers.Flatten()(x))
+    x = layers.Dropout(0.1)(layers.Dense(64, activation="relu")(x))
     return keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(x))
 
 
@@ -113,11 +114,17 @@ def one_cycle(epochs, steps, highest=4e-3):
 
 def train(model, parts, epochs, random, with_jitter=True):
     """Trains, and leaves the weights of the epoch that did best on the validation part; says which."""
+    parts = {
+        part: (images, keras.utils.to_categorical(labels, CLASSES))
+        for part, (images, labels) in parts.items()
+    }
     images, labels = parts["train"]
     batch = min(BATCH, len(images))
     steps = len(images) // batch
     optimizer = one_cycle(epochs, steps) if with_jitter else "adam"
-    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1 if with_jitter else 0.0)
+    # Several steps without a return to Python: with a network this small, a tenth of the time.
+    model.compile(optimizer, loss, metrics=["accuracy"], steps_per_execution=STEPS_AT_ONCE)
     best, chosen, kept = (0.0, -np.inf), 0, model.get_weights()
     for epoch in range(1, epochs + 1):
         order = random.permutation(len(images))[: steps * batch]

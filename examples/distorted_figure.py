@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from examples.distorted_models import FAMILIES
+from examples.distortions import DISTORTIONS
 from keras_stn import plots
 
 SHOWN = 4
@@ -36,15 +38,19 @@ def draw_samples(path, layer, images):
 
 def draw_figure(folder, content):
     """Writes the figure and gives its path."""
-    columns = {cell["distortion"]: [] for cell in content["cells"]}
-    for cell in content["cells"]:
-        columns[cell["distortion"]].append(cell)
-    parts = [part for cells in columns.values() for part in _samples(folder, cells)]
+    # A run that was stopped and went on with other options has them in another order.
+    done = {(cell["distortion"], cell["model"]): cell for cell in content["cells"]}
+    columns = [
+        [done[distortion, model] for model in FAMILIES if (distortion, model) in done]
+        for distortion in DISTORTIONS
+    ]
+    columns = [cells for cells in columns if cells]
+    parts = [part for cells in columns for part in _samples(folder, cells)]
     parts.append(
         _title(f"Errors in %: {content['settings']['name']} schedule (bars), paper (lines)")
     )
     longest = max(max(cell["error"], cell["paper"]) for cell in content["cells"])
-    parts += [_bars(cells, longest) for cells in columns.values()]
+    parts += [_bars(cells, longest) for cells in columns]
     width = max(part.shape[1] for part in parts) + 2 * MARGIN
     figure = np.concatenate([_widened(part, width) for part in parts])
     return plots.save(folder / "figure.png", figure)

@@ -79,7 +79,7 @@ SCHEDULES = {
         "quick",
         train=8000,
         test=2000,
-        iterations=500,
+        iterations=400,
         batch=64,
         parameters=100_000,
         models=("FCN", "CNN", "ST-FCN affine", "ST-CNN affine"),

@@ -126,6 +126,24 @@ def images(numbers: Sequence[int]) -> str:
     return f"image{'s' if len(numbers) > 1 else ''} {listing(numbers, limit=10)}"
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "class", "classes"), counted(3, "class", "classes")
+    ('1 class', '3 classes')
+    """
+    return f"{number} {one if number == 1 else many}"
+
+
+def indices(count: int) -> str:
+    """The indices that an output of `count` values has.
+
+    >>> indices(1), indices(3)
+    ('0', '0 to 2')
+    """
+    return "0" if count == 1 else f"0 to {count - 1}"
+
+
 def printable(text: object) -> str:
     r"""A name on one line of a terminal: control characters and bytes that are no UTF-8 escaped.
 

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
-    *(".avif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm"),
+    *(".avif", ".heic", ".heif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm"),
 )
-"""The endings by which images are found in a folder."""
+"""The endings by which images are found in a folder.
+
+HEIC can't be decoded, but a telephone's pictures are not to be passed over without a word.
+"""
 
 
 @dataclass(frozen=True)

@@ -68,15 +68,16 @@ def read_photo(path: str | os.PathLike[str]) -> np.ndarray:
         data = Path(path).read_bytes()
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error), "Check the path.") from error
-    _check_header(path, data)
+    header = _checked_header(path, data)
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
-        raise _unreadable(path, "its pixels can't be decoded", "Save it again, as JPEG or PNG.")
+        reason = f"its {header.kind} data can't be decoded"
+        raise _unreadable(path, reason, "Save it again, as JPEG or PNG.")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def _check_header(path: str | os.PathLike[str], data: bytes) -> None:
-    """Raise for what is no image, a part of one, or more pixels than memory should hold."""
+def _checked_header(path: str | os.PathLike[str], data: bytes) -> image_headers.Header:
+    """The header; raises for what is no image, a part of one, or more pixels than memory should hold."""
     if not data:
         raise _unreadable(path, "it is empty", _READABLE)
     header = image_headers.read(data)
@@ -89,6 +90,7 @@ def _check_header(path: str | os.PathLike[str], data: bytes) -> None:
     if not header.complete:
         reason = f"it is cut off: the end of the {header.kind} data is missing"
         raise _unreadable(path, reason, "Copy or download it again.")
+    return header
 
 
 def _unreadable(path: str | os.PathLike[str], reason: str, advice: str) -> ImageError:

@@ -8,6 +8,7 @@ same decision.
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +110,7 @@ class Outputs:
         return is_named_pair or self.only()[0].ending == "sigmoid"
 
 
-class Target:
+class Target(abc.ABC):
     """What every target offers. A subclass overrides `score` and what it needs of the others."""
 
     # Said where a gradient is zero for a reason of the target's own.
@@ -132,15 +133,16 @@ class Target:
 
     def check(self, outputs: Outputs, arguments: tuple[Any, ...]) -> None:
         """Raise `TargetError` where the arguments don't fit the outputs."""
+        del outputs, arguments
 
     def prepare(self, outputs: Outputs, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """What is decided once, on the unchanged images: tensors with one row an image."""
         del outputs
         return arguments
 
+    @abc.abstractmethod
     def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
         """The scores, (batch, number of classes explained)."""
-        raise NotImplementedError
 
     def explained_index(self, prepared: tuple[Any, ...]) -> tf.Tensor | None:
         """The explained class, (batch, number of classes explained); None where there is none."""
@@ -217,15 +219,16 @@ def check_range(indices: Any, classes: int | None, class_names: Sequence[str] | 
     if classes is None:
         return
     if class_names is not None and len(class_names) != classes:
-        raise TargetError("class-names-length", count=len(class_names), classes=classes)
+        has = findings.counted(classes, "class", "classes")
+        raise TargetError("class-names-length", count=len(class_names), classes=has)
     for image, index in enumerate(indices):
         if not 0 <= index < classes:
             raise TargetError(
                 "class-range",
                 index=int(index),
                 image=f" for image {image}" if len(indices) > 1 else "",
-                classes=classes,
-                last=classes - 1,
+                classes=findings.counted(classes, "class", "classes"),
+                expected=findings.indices(classes),
                 advice=" Classes are counted from 0." if index == classes else "",
             )
 

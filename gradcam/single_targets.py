@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from gradcam import findings
 from gradcam.errors import TargetError
 from gradcam.scoring import (
     Outputs,
@@ -204,7 +205,9 @@ class Regression(Target):
         _, value = outputs.units(self)
         units = value.shape[-1]
         if units is not None and not 0 <= self.index < units:
-            raise TargetError("unit-range", index=self.index, units=units, last=units - 1)
+            has = findings.counted(units, "unit", "units")
+            expected = findings.indices(units)
+            raise TargetError("unit-range", index=self.index, units=has, expected=expected)
         return value[:, self.index : self.index + 1]
 
 

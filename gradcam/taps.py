@@ -299,7 +299,9 @@ def _failure(
 
 def reason_of(error: Exception) -> str:
     """The sentence of an error: Keras puts its own first and colours the original."""
-    lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines()]
+    # A KeyError's text is the repr of its argument, which hides line ends and colours.
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in text.splitlines()]
     said = [line for line in lines if line and not line.startswith("Exception encountered")]
     # TensorFlow's runtime says where in the graph first, and what last, before the operation.
     number = next((n for n, line in enumerate(said) if line.startswith("[[{{node")), 0)

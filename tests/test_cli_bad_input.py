@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import string
+import struct
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -60,6 +61,7 @@ def shelf(tmp_path_factory):
         "cut.ppm": encoded(picture(60, 80), ".ppm")[:3000],
         "bomb.png": png_header(50_000, 50_000),
         "broken.png": png_header(20, 20),
+        "phone.heic": struct.pack(">I8s8xI4s4xII", 24, b"ftypheic", 20, b"ispe", 40, 30),
         "page.html": b"<html><body>404</body></html>",
     }
     for name, data in photos.items():
@@ -207,7 +209,8 @@ PHOTOS = {
     "cut.bmp": "It is cut off: the end of the BMP data is missing.",
     "cut.ppm": "It is cut off: the end of the PNM data is missing.",
     "bomb.png": "It says that it has 50000 x 50000 pixels, more than the 134,217,728 that are read.",
-    "broken.png": "Its pixels can't be decoded.",
+    "broken.png": "Its PNG data can't be decoded.",
+    "phone.heic": "Its HEIC data can't be decoded. Save it again, as JPEG or PNG.",
 }
 
 
@@ -225,6 +228,14 @@ def test_a_bad_photograph_fails_and_the_next_is_done(name, tmp_path):
         "manifest.json",
         fine["maps"][0]["files"]["overlay"],
     }
+
+
+def test_a_telephone_s_picture_is_not_passed_over(tmp_path):
+    for name in ("phone.heic", "fine.jpg"):
+        shutil.copy(name, tmp_path / name)
+    done = gradcam("explain", tmp_path, *MODEL, "--out", tmp_path / "out", "--no-report")
+    assert done.status == 3
+    assert [image["status"] for image in manifest(tmp_path / "out")["images"]] == ["done", "failed"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -194,6 +194,21 @@ def a_model_that_returns_none_beside_its_scores():
     gradcam.explain(model, images())
 
 
+@case("cannot-run", gradcam.ModelError, "raised KeyError", "no key 'mask' in red.")
+def a_model_that_misses_a_key():
+    class Forgetful(Subclassed):
+        def call(self, inputs, training=None):
+            if self.forgets:
+                raise KeyError("no key 'mask' in \x1b[31mred\x1b[0m\nand a second line")
+            return super().call(inputs)
+
+    model = Forgetful()
+    model.forgets = False
+    model(images())
+    model.forgets = True
+    gradcam.explain(model, images())
+
+
 @case("cannot-run", gradcam.ModelError, "raised ValueError", "too many for me")
 def a_model_that_cannot_run():
     class Picky(Subclassed):

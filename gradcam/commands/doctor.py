@@ -39,12 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="an image file; may be repeated, and several say more; without one, noise is used",
     )
-    group.add_argument(
-        "--preprocess",
-        metavar="P",
-        help="pixel values: raw (0 to 255), unit (0 to 1), signed (-1 to 1), a network of"
-        " keras.applications, or module:function; found by itself where the model scales pixels",
-    )
+    preprocessing.add_argument(group)
     group.add_argument(
         "--layer", metavar="L", help="the path of a layer; default: the last feature map"
     )

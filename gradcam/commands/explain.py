@@ -6,7 +6,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
-from gradcam.jobs import models, terminal
+from gradcam.jobs import models, preprocessing, terminal
 from gradcam.jobs import request as requests
 
 if TYPE_CHECKING:
@@ -42,12 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what the model takes")
-    group.add_argument(
-        "--preprocess",
-        metavar="P",
-        help="pixel values: raw (0 to 255), unit (0 to 1), signed (-1 to 1), a network of"
-        " keras.applications, or module:function; found by itself where the model scales pixels",
-    )
+    preprocessing.add_argument(group)
     group.add_argument(
         "--size", metavar="HxW", help="height and width, for models that take any size"
     )

@@ -13,6 +13,7 @@ from gradcam.errors import GradCamError
 from gradcam.jobs import applications, foreign
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
     import numpy as np
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
     from gradcam.jobs.survey import Survey
 
     Preprocess = Callable[[np.ndarray], np.ndarray]
+
+
+def add_argument(group: argparse._ArgumentGroup) -> None:
+    """The option of every command that takes images."""
+    group.add_argument(
+        "--preprocess",
+        metavar="P",
+        help="pixel values: raw (0 to 255), unit (0 to 1), signed (-1 to 1), a network of"
+        " keras.applications, or module:function; found by itself where the model scales pixels",
+    )
 
 
 def choose(asked: str | None, network: str | None, survey: Survey) -> tuple[str, str]:

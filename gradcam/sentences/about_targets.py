@@ -10,12 +10,12 @@ SENTENCES: dict[str, str] = {
         " target)."
     ),
     "class-range": (
-        "Class {index} is out of range{image}. The output has {classes} classes, so expected 0 to"
-        " {last}.{advice}"
+        "Class {index} is out of range{image}. The output has {classes}, so expected {expected}."
+        "{advice}"
     ),
     "unit-range": (
-        "Unit {index} is out of range. The output has {units} units, so expected 0 to {last}. Units"
-        " are counted from 0."
+        "Unit {index} is out of range. The output has {units}, so expected {expected}. Units are"
+        " counted from 0."
     ),
     "ambiguous-class": (
         "The class name '{name}' stands for the classes {indices} of class_names. Expected a name"
@@ -33,7 +33,7 @@ SENTENCES: dict[str, str] = {
         " class_names=[...] in the order of the model's output. Give either."
     ),
     "class-names-length": (
-        "Received {count} class_names. The output has {classes} classes. Give one name a class, in"
+        "Received {count} class_names. The output has {classes}. Give one name a class, in"
         " the order of the output."
     ),
     "target-kind": (
