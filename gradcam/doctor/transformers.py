@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gradcam import findings, recorder
+from gradcam import findings, transformers
 from gradcam.doctor.careful import attempt, not_looked_at
 from gradcam.doctor.diagnosis import Finding, finding
 from gradcam.doctor.view import image_numbers
@@ -47,7 +47,11 @@ class Transformers:
         self._has_gradient: dict[Call, bool] = {}
         self.tensors: dict[str, Any] = {}
         for call in view.recording.calls:
-            if not recorder.is_transformer(call.layer) or len(call.outputs) != 1 or not call.inputs:
+            if (
+                not transformers.is_transformer(call.layer)
+                or len(call.outputs) != 1
+                or not call.inputs
+            ):
                 continue
             measured, error = attempt(functools.partial(self._measured, call))
             if measured is None or error is not None:
@@ -58,7 +62,8 @@ class Transformers:
 
     def _measured(self, call: Call) -> dict[str, Any]:
         layer, images = call.layer, call.inputs[0]
-        theta = layer.theta(images) if call.theta is None else call.theta
+        theta = call.thetas.known
+        theta = layer.theta(images) if theta is None else theta
         size = call.outputs[0].shape.as_list()
         channels_first = getattr(layer, "data_format", None) == "channels_first"
         size = size[2:] if channels_first else size[1:3]
