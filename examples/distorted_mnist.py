@@ -171,7 +171,6 @@ def results_table(results):
     table.add_column("network")
     for distortion in DISTORTIONS:
         table.add_column(distortion, justify="right")
-    table.add_column("parameters", justify="right")
     for model, published in PAPER.items():
         cells = [results.find(model, distortion) for distortion in DISTORTIONS]
         if not any(cells):
@@ -180,8 +179,10 @@ def results_table(results):
             f"{cell['error']:.2f} ({paper})" if cell else f"- ({paper})"
             for cell, paper in zip(cells, published, strict=True)
         ]
-        counts = sorted({f"{round(cell['parameters'], -3) // 1000}k" for cell in cells if cell})
-        table.add_row(model, *errors, ", ".join(counts))
+        table.add_row(model, *errors)
+    counts = [round(cell["parameters"] / 1000) for cell in results.content["cells"]]
+    if counts:
+        table.caption = f"Each network has {min(counts)}k to {max(counts)}k parameters."
     return table
 
 
