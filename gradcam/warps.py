@@ -117,10 +117,18 @@ def find(recording: Recording, call: Call, source: tf.Tensor) -> Way:
         tensors = last.inputs[:1]
     if unresolved:
         return Way(unresolved=tuple(dict.fromkeys(unresolved)))
-    return Way(tuple(_warp(transformer) for transformer in followed))
+    return Way(tuple(warp(transformer) for transformer in followed))
 
 
-def _warp(call: Call) -> Warp:
+def warp(call: Call) -> Warp:
+    """The way back through one transformer.
+
+    Args:
+        call: a call of one, whose theta is known.
+
+    Raises:
+        ModelError: the transformer doesn't say where it shows each pixel.
+    """
     axes = POSITION_AXES[call.data_format or "channels_last"]
     before = resizing.sizes(call.inputs[0], axes)
     after = resizing.sizes(call.outputs[0], axes)

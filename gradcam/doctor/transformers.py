@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gradcam import findings, transformers
-from gradcam.doctor.careful import attempt, not_looked_at
+from gradcam import findings, transformers, warps
+from gradcam.doctor.careful import attempt, finding_of
 from gradcam.doctor.diagnosis import Finding, finding
 from gradcam.doctor.view import image_numbers
+from gradcam.errors import GradCamError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,6 +53,11 @@ class Transformers:
                 or len(call.outputs) != 1
                 or not call.inputs
             ):
+                continue
+            if call.thetas.known is not None:
+                _, broken = attempt(functools.partial(warps.warp, call))
+                self._errors += [(call, broken)] if isinstance(broken, GradCamError) else []
+            if not hasattr(call.layer.transform, "identity"):  # of no family: not to be compared
                 continue
             measured, error = attempt(functools.partial(self._measured, call))
             if measured is None or error is not None:
@@ -86,7 +92,7 @@ class Transformers:
     def findings(self, facts: dict[str, Any]) -> Iterable[Finding]:
         """For each transformer: its start, where it looks, whether it learns, its options."""
         for call, error in self._errors:
-            yield not_looked_at(f"the spatial transformer '{call.path}'", error)
+            yield finding_of(error, call.path, f"the spatial transformer '{call.path}'")
         for number, call in enumerate(self.calls):
             known = facts.get(str(number))
             if known is not None:
