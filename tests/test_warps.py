@@ -565,8 +565,8 @@ def test_a_sampler_of_ones_own_behind_a_transformer_is_noticed():
 def test_an_exported_transformer_loaded_as_a_layer_is_noticed(tmp_path):
     images = keras.Input((SIZE, SIZE, 1))
     warped = keras_stn.SpatialTransformer(localization=Always(THETAS["affine"]))(images)
-    keras.Model(images, warped).export(tmp_path / "served", verbose=False)
-    layer = layers.TFSMLayer(tmp_path / "served", call_endpoint="serve", name="served")
+    keras.Model(images, warped).export(str(tmp_path / "served"))
+    layer = layers.TFSMLayer(str(tmp_path / "served"), call_endpoint="serve", name="served")
     explanation = explained(detector(layer), blobs((9, 9)))
     assert "warped by served" in explanation.warnings[0]
 
