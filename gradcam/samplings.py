@@ -1,6 +1,7 @@
-"""Finds what reads an image at positions that are computed from it: a sampler without a name.
+"""Finds what moves an image in a way that can't be followed back.
 
-Such as a spatial transformer without the interface, or one in a graph without its layers.
+Such as a spatial transformer without the interface, or one in a graph without its layers: they read the
+image at positions that are computed from it. Or a layer that crops it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from gradcam.graph import descendants
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gradcam.recorder import Call
     from gradcam.taps import Recording
 
+POSITION_AXES = {"channels_first": (2, 3), "channels_last": (1, 2)}
 # They speak of a tensor's shape, not of its values.
 SHAPE_QUESTIONS = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
 GATHERS = frozenset({"Gather", "GatherV2", "GatherNd"})
@@ -31,7 +34,7 @@ CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 def find(
     recording: Recording, operations: set[tf.Operation], sources: Sequence[tf.Tensor]
 ) -> list[str]:
-    """The paths, or names, of the samplers among some operations.
+    """The paths, or names, of the samplers and crops among some operations.
 
     Args:
         recording: what the model did.
@@ -46,7 +49,11 @@ def find(
     computed = depend_on(sources)
     positions = depend_on([op.outputs[0] for op in computed if _rounds(op)])
     samplers = _sampling_functions(computed)
-    found = set()
+    found = {
+        call.path
+        for call in recording.calls
+        if call.outputs and call.outputs[0].op in computed and _crops(call)
+    }
     for operation in computed:
         if operation.type in CALLS:
             moves = operation.get_attr("f").name in samplers
@@ -61,6 +68,20 @@ def find(
             maker = recording.maker(operation)
             found.add(maker.path if maker is not None and maker.path else operation.name)
     return sorted(found)
+
+
+def _crops(call: Call) -> bool:
+    """Whether a layer cuts a part out of the images, or pads them, and so moves what is in them."""
+    before, after = (
+        [tensor.shape[axis] for axis in POSITION_AXES[call.data_format or "channels_last"]]
+        for tensor in (call.inputs[0], call.outputs[0])
+    )
+    if "CenterCrop" in call.families:
+        return before != after or None in before
+    names = ("crop_to_aspect_ratio", "pad_to_aspect_ratio")
+    if "Resizing" not in call.families or not any(getattr(call.layer, n, 0) for n in names):
+        return False
+    return None in before or bool(before[0] * after[1] != before[1] * after[0])
 
 
 def _rounds(operation: tf.Operation) -> bool:

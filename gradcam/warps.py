@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from gradcam.recorder import Call
     from gradcam.taps import Recording
 
-POSITION_AXES = {"channels_first": (2, 3), "channels_last": (1, 2)}
-
 
 @dataclass(frozen=True)
 class Warp:
@@ -129,7 +127,7 @@ def warp(call: Call) -> Warp:
     Raises:
         ModelError: the transformer doesn't say where it shows each pixel.
     """
-    axes = POSITION_AXES[call.data_format or "channels_last"]
+    axes = samplings.POSITION_AXES[call.data_format or "channels_last"]
     before = resizing.sizes(call.inputs[0], axes)
     after = resizing.sizes(call.outputs[0], axes)
     grid = _inverse_grid(call, before)

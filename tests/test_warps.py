@@ -250,6 +250,34 @@ def beside_the_image(inputs, x):
     return layers.Concatenate()([x, inputs])
 
 
+@pytest.mark.parametrize(
+    ("layer", "size"),
+    [
+        (layers.CenterCrop(20, 20, name="crop"), SIZE),
+        (layers.CenterCrop(20, 20, name="crop"), None),
+        (layers.Resizing(16, 24, crop_to_aspect_ratio=True, name="crop"), SIZE),
+        (layers.Resizing(16, 24, pad_to_aspect_ratio=True, name="crop"), SIZE),
+    ],
+)
+def test_a_crop_inside_the_model_is_said(layer, size):
+    explanation = explained(detector(layer, size=size), blobs((12, 12)))
+    (warning,) = explanation.warnings
+    assert "sees the image warped by crop" in warning
+    assert "a crop inside the model" in warning
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.CenterCrop(SIZE, SIZE),
+        layers.Resizing(16, 24),
+        layers.Resizing(16, 16, crop_to_aspect_ratio=True),
+    ],
+)
+def test_a_layer_that_could_crop_and_does_not_is_no_matter(layer):
+    assert explained(detector(layer), blobs((12, 12))).warnings == ()
+
+
 @pytest.mark.parametrize("branch", [parallel, beside_the_image])
 def test_what_cannot_be_followed_stays_in_the_warped_frame_and_says_so(branch):
     def merged(inputs, x):

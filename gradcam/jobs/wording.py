@@ -75,10 +75,11 @@ INSTEAD: dict[str, str] = {
     ),
     "warn-warped-frame": (
         "'{path}' sees the image warped by {names}, and the way back isn't known: transformers in"
-        " parallel, beside the image itself or inside a loop, or sampling that is no layer with"
-        " the interface of keras_stn.SpatialTransformer. The heatmap lies in the warped frame, so"
-        " over the photograph it points to the wrong places. Choose a --layer before {names}; of"
-        " an export, give the Keras model that it was made from."
+        " parallel, beside the image itself or inside a loop, a crop inside the model, or sampling"
+        " that is no layer with the interface of keras_stn.SpatialTransformer. The heatmap lies in"
+        " the warped frame, so over the photograph it points to the wrong places. Choose a --layer"
+        " before {names}; of a crop, crop the photographs yourself; of an export, give the Keras"
+        " model that it was made from."
     ),
     "warn-all-negative": (
         "image {image}: everything in '{path}' speaks {against} {target}, so nothing is left to be"

@@ -34,9 +34,9 @@ SENTENCES: dict[str, str] = {
     ),
     "warn-warped-frame": (
         "'{path}' sees the image warped by {names}, and the way back isn't known: transformers in"
-        " parallel, beside the image itself or inside a loop, or sampling that is no layer with"
-        " the interface of keras_stn.SpatialTransformer. The heatmaps lie in the warped frame: draw"
-        " them over the warped images."
+        " parallel, beside the image itself or inside a loop, a crop inside the model, or sampling"
+        " that is no layer with the interface of keras_stn.SpatialTransformer. The heatmaps lie in"
+        " the warped frame: draw them over the warped images."
     ),
     "warn-frame-outside": (
         "image {image}: the frame that {names} chose lies outside of the image, or has shrunk to a"
