@@ -1,0 +1,28 @@
+"""Numbers on the command line of the examples."""
+
+import argparse
+
+MOST_SEEDS = 2**32
+"""NumPy's and Keras' limit."""
+
+
+def count(text):
+    """A whole number from 1.
+
+    >>> count("3")
+    3
+    """
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1. Received: {text}.")
+    return number
+
+
+def seed(text):
+    """A whole number from 0 that all random generators take."""
+    number = int(text)
+    if not 0 <= number < MOST_SEEDS:
+        raise argparse.ArgumentTypeError(
+            f"must be from 0 to {MOST_SEEDS - 1}, and a whole number. Received: {text}."
+        )
+    return number
