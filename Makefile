@@ -9,7 +9,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OLDEST ?= .venv-oldest
 DEMO ?= gradcam-demo
-CORE_TESTS ?= $(addprefix tests/test_,$(addsuffix .py,layers saving theta sampler tap methods targets explainer))
+CORE_TESTS ?= $(addprefix tests/test_,$(addsuffix .py,layers saving theta sampler tap methods \
+	targets explainer warps loading saved_models same_map plots))
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2

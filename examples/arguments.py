@@ -1,6 +1,7 @@
-"""Numbers on the command line of the examples."""
+"""Numbers and folders on the command line of the examples."""
 
 import argparse
+import os
 
 MOST_SEEDS = 2**32
 """NumPy's and Keras' limit."""
@@ -26,3 +27,16 @@ def seed(text):
             f"must be from 0 to {MOST_SEEDS - 1}, and a whole number. Received: {text}."
         )
     return number
+
+
+def make_folder(path):
+    """Makes a folder for what a training will write, so that it isn't found out afterwards that it can't."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror
+    else:
+        if os.access(path, os.W_OK):
+            return
+        reason = "Permission denied"
+    raise SystemExit(f"The folder {path} can't be written to: {reason}. Choose another --out.")

@@ -154,7 +154,7 @@ def run(make, parts, seed, epochs, with_jitter=True):
 def table_of(rows):
     """A line a training, and their mean."""
     table = Table(title="Errors in %; the epoch is chosen on the validation part")
-    columns = ("network", "seed", "parameters", "epoch", "valid", "test", "seconds", "CPU seconds")
+    columns = ("network", "seed", "parameters", "epoch", "valid", "test", "seconds", "CPU s")
     for column in columns:
         table.add_column(column, justify="left" if column == "network" else "right")
     for name, group in rows.items():

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 import keras_stn
-from examples.arguments import count, seed
+from examples.arguments import count, make_folder, seed
 from examples.digits import draw_digit
 from keras_stn import plots
 
@@ -185,6 +185,7 @@ def main(arguments=None):
     parser.add_argument("--split", choices=["validation", "test"], default="test")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     options = parser.parse_args(arguments)
+    make_folder(options.out)
 
     images, digits, _ = make_pairs(options.images, SPLITS["training"])
     held_out = make_pairs(max(100, options.images // 8), SPLITS[options.split])

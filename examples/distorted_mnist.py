@@ -19,12 +19,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from examples.arguments import count, seed
+from examples.arguments import count, make_folder, seed
 from examples.distorted_figure import draw_figure, draw_samples, sample_path
 from examples.distorted_models import FAMILIES, make_model
 from examples.distortions import DISTORTIONS, distort, size_of
@@ -182,16 +181,11 @@ def results_table(results):
     settings = results.content["settings"]
     table = Table(
         title=f"Errors in %, and the paper's on MNIST\n{settings['name']} schedule: "
-        f"{settings['iterations']:,} steps of {settings['batch']}, data: {settings['data']}",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        collapse_padding=True,
+        f"{settings['iterations']:,} steps of {settings['batch']}, data: {settings['data']}"
     )
     table.add_column("network")
     for distortion in DISTORTIONS:
         table.add_column(distortion, justify="right")
-    table.add_column("weights", justify="right")
     for model, published in PAPER.items():
         cells = [results.find(model, distortion) for distortion in DISTORTIONS]
         if not any(cells):
@@ -200,10 +194,11 @@ def results_table(results):
             f"{cell['error']:.2f} ({paper})" if cell else f"- ({paper})"
             for cell, paper in zip(cells, published, strict=True)
         ]
-        counts = sorted({round(cell["parameters"] / 1000) for cell in cells if cell})
-        table.add_row(
-            model, *errors, "-".join(map(str, dict.fromkeys([counts[0], counts[-1]]))) + "k"
-        )
+        table.add_row(model, *errors)
+    counts = [round(cell["parameters"] / 1000) for cell in results.content["cells"]]
+    if counts:
+        range_ = " to ".join(f"{number}k" for number in sorted({min(counts), max(counts)}))
+        table.caption = f"Each network has {range_} parameters."
     return table
 
 
@@ -260,18 +255,6 @@ def run(schedule, digits, results, seed):
             keras.backend.clear_session()
 
 
-def _make(folder):
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror
-    else:
-        if os.access(folder, os.W_OK):
-            return
-        reason = "Permission denied"
-    raise DataError(f"The folder {folder} can't be written to: {reason}. Choose another --out.")
-
-
 def main(arguments=None):
     """Runs, prints the table, and says where the figure is."""
     parser = argparse.ArgumentParser(
@@ -303,7 +286,7 @@ def main(arguments=None):
     settings = {**asdict(schedule), "data": options.data, "seed": options.seed}
     del settings["models"], settings["distortions"]
     out = options.out or Path(f"distorted-mnist-{schedule.name}")
-    _make(out)
+    make_folder(out)
     results = Results(out / "results.json", settings)
     digits = read_digits(options.data, schedule.train, schedule.test)
     run(schedule, digits, results, options.seed)

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 import keras_stn
-from examples.arguments import count
+from examples.arguments import count, make_folder
 from examples.digits import make_digits
 from keras_stn import plots
 
@@ -48,6 +48,7 @@ def main(arguments=None):
     parser.add_argument("--images", type=count, default=6000)
     parser.add_argument("--epochs", type=count, default=8)
     options = parser.parse_args(arguments)
+    make_folder(options.out)
 
     keras.utils.set_random_seed(0)
     images, labels = make_digits(options.images, clutter=2)

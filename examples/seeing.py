@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 import keras_stn
-from examples.arguments import count
+from examples.arguments import count, make_folder
 from examples.digits import make_digits
 from gradcam.callbacks import ExplainCallback
 from keras_stn import plots
@@ -92,6 +92,7 @@ def main(arguments=None):
     parser.add_argument("--images", type=count, default=4000)
     parser.add_argument("--epochs", type=count, default=8)
     options = parser.parse_args(arguments)
+    make_folder(options.out)
 
     keras.utils.set_random_seed(0)
     images, labels = make_digits(options.images, clutter=2)
@@ -107,7 +108,6 @@ def main(arguments=None):
             "frames": folder / layer.name / f"frames-epoch-{options.epochs:04d}.png",
             "heatmaps": folder / f"heatmaps-epoch-{options.epochs:04d}.png",
         }
-        options.out.mkdir(parents=True, exist_ok=True)
         for picture, path in pictures.items():
             (options.out / f"{picture}.png").write_bytes(path.read_bytes())
     (history,) = monitor.history.values()

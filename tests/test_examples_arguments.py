@@ -48,12 +48,15 @@ def test_the_table_fits_into_80_columns():
     lines = stream.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     rows = [line for line in lines if "35.51" in line]
-    # Nothing is broken into two lines: every row has its errors, those of the paper, and its size.
+    # Nothing is broken into two lines: every row has its errors and those of the paper.
     assert len(rows) == len(distorted_mnist.PAPER)
     for row, (model, published) in zip(rows, distorted_mnist.PAPER.items(), strict=True):
-        errors = " +".join(rf"35\.51 \({paper}\)" for paper in published)
-        assert re.fullmatch(rf"{model} +{errors} +100-103k *", row), row
+        errors = " │ ".join(rf"35\.51 \({paper}\)" for paper in published)
+        assert re.fullmatch(rf" *│ {model} +│ {errors} │ *", row), row
     assert "2,000 steps of 64" in stream.getvalue()
+    assert "100k to 103k parameters" in stream.getvalue()
+    only = distorted_mnist.results_table(Kept([cell()]))
+    assert only.caption == "Each network has 100k parameters."
 
 
 @pytest.mark.parametrize(
@@ -76,14 +79,17 @@ def test_results_that_cannot_be_gone_on_with_are_left_alone(tmp_path, content):
     assert content is None or path.read_text() == content
 
 
-def test_a_folder_that_cannot_be_made_or_written_to(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "example", [distorted_mnist, digit_addition, feature_map_transformer, seeing]
+)
+def test_a_folder_that_cannot_be_made_or_written_to_is_found_first(tmp_path, monkeypatch, example):
     (tmp_path / "file").write_text("taken")
     for name in ("file", "file/inside"):
-        with pytest.raises(mnist_data.DataError, match=f"{name} can't be written to: .*--out"):
-            distorted_mnist.main([*TINY, "--out", str(tmp_path / name)])
-    monkeypatch.setattr(distorted_mnist.os, "access", lambda *_: False)
-    with pytest.raises(mnist_data.DataError, match="can't be written to: Permission denied"):
-        distorted_mnist.main([*TINY, "--out", str(tmp_path)])
+        with pytest.raises(SystemExit, match=f"{name} can't be written to: .*--out"):
+            example.main(["--out", str(tmp_path / name)])
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(SystemExit, match="can't be written to: Permission denied"):
+        example.main(["--out", str(tmp_path)])
 
 
 def test_a_name_given_twice_is_run_once(tmp_path):

@@ -75,7 +75,7 @@ def files_of(make, folder):
     model, target, layer = make()
     model.save(folder / "m.keras")
     model.save(folder / "m.h5")
-    model.export(str(folder / "exported"), verbose=False)
+    model.export(str(folder / "exported"))
     names = {"keras": "m.keras", "h5": "m.h5", "export": "exported"}
     return model, target, layer, {key: gradcam.load_model(folder / n) for key, n in names.items()}
 

@@ -17,7 +17,7 @@ X = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
 
 
 def exported(model, folder):
-    model.export(str(folder), verbose=False)
+    model.export(str(folder))
     return gradcam.load_model(folder)
 
 

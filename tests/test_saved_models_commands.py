@@ -19,7 +19,7 @@ KINDS = {"keras": ("conv2", 16), "module": ("second", 8), "graph": ("conv2", 8)}
 def folder(tmp_path_factory):
     """A directory of each kind, and a picture."""
     folder = tmp_path_factory.mktemp("models")
-    cnn(activation="softmax").export(str(folder / "keras"), verbose=False)
+    cnn(activation="softmax").export(str(folder / "keras"))
     makers.save_module(folder / "module", lambda net, x: {"p": tf.nn.softmax(net.scores(x))})
     makers.save_graph(folder / "graph", makers.graph_net)
     pixels = np.random.default_rng(0).integers(0, 255, (16, 16, 3)).astype("uint8")

@@ -208,7 +208,7 @@ def test_exports_of_keras_are_never_refused(tmp_path):
     x = layers.RandomFlip()(layers.Rescaling(1 / 255)(picture))
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="conv")(x))
     model = keras.Model([picture, word], layers.Dense(2)(layers.Concatenate()([x, lookup])))
-    model.export(str(tmp_path), verbose=False)
+    model.export(str(tmp_path))
     assert [info.path for info in gradcam.layers(open_saved_model(tmp_path)) if info.chosen] == [
         "conv"
     ]
