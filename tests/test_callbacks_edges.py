@@ -155,6 +155,25 @@ def test_a_folder_that_cannot_be_made_is_named_without_names_of_operations(tmp_p
         fit(model, kind(IMAGES[:2], tmp_path / "file"))
     assert not re.search(r"function_node|\[Op:|\{\{", str(raised.value))
     assert "Not a directory" in str(raised.value)
+    assert "folder=None" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (ExplainCallback, "wrote nothing after the training: .*No space left"),
+        (TransformerMonitor, "could not write what it saw: .*No space left"),
+    ],
+)
+def test_a_disk_that_is_full_at_the_very_end_is_said(tmp_path, monkeypatch, kind, words):
+    def fail(_):
+        raise OSError(28, "No space left on device")
+
+    package = "gradcam" if kind is ExplainCallback else "keras_stn"
+    monkeypatch.setattr(f"{package}.callbacks.events.EventFile.close", fail)
+    with pytest.warns(UserWarning, match=words) as caught:
+        fit(model_with(stn(), keras.layers.Conv2D(2, 3)), kind(IMAGES[:2], tmp_path))
+    assert "None" not in str(caught[0].message)
 
 
 @pytest.mark.parametrize("images", [list(IMAGES[:3]), tuple(IMAGES[:3]), [IMAGES[:3]]])

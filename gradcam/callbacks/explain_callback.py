@@ -138,7 +138,7 @@ class ExplainCallback(keras.callbacks.Callback):
             try:
                 events.close()
             except _CANNOT_WRITE as error:
-                self._warn("training", error)
+                self._warn("the training", error)
 
     def _explain_first(self, step: int) -> None:
         self._is_first = False
@@ -147,8 +147,8 @@ class ExplainCallback(keras.callbacks.Callback):
         except _CANNOT_WRITE as error:
             raise GradCamError(
                 "callback-folder",
-                log_dir=self.log_dir,
-                folder=self.folder,
+                log_dir=str(self.log_dir),
+                folder=self.folder and str(self.folder),
                 reason=_first_line(error),
             ) from error
 
@@ -159,15 +159,12 @@ class ExplainCallback(keras.callbacks.Callback):
         try:
             self._explain(step)
         except (*_CANNOT_WRITE, GradCamError) as error:
-            self._warn(step, error)
+            self._warn(f"{self.unit} {step}", error)
 
-    def _warn(self, step: int | str, error: Exception) -> None:
+    def _warn(self, when: str, error: Exception) -> None:
         if not self._has_warned:
             self._has_warned = True
-            reason = _first_line(error)
-            sentence = findings.message(
-                "callback-skipped", unit=self.unit, step=step, reason=reason
-            )
+            sentence = findings.message("callback-skipped", when=when, reason=_first_line(error))
             warnings.warn(sentence, stacklevel=2)
 
     def _explain(self, step: int) -> None:

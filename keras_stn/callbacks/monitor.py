@@ -163,10 +163,10 @@ class TransformerMonitor(keras.callbacks.Callback):
         try:
             self._write(views, step)
         except _CANNOT_WRITE as error:
+            folder = self.folder and str(self.folder)
             raise ValueError(
                 f"TransformerMonitor can't write to its folders. Received: log_dir={str(self.log_dir)!r}, "
-                f"folder={str(self.folder)!r}. Expected folders that can be made and written to: "
-                f"{reason_of(error)}."
+                f"folder={folder!r}. Expected folders that can be made and written to: {reason_of(error)}."
             ) from error
 
     def _look_again(self, step: int) -> None:
@@ -184,10 +184,11 @@ class TransformerMonitor(keras.callbacks.Callback):
             self._say_once("", "write", self._lost(error))
 
     def _lost(self, error: Exception) -> str:
+        given = [self.log_dir] if self.folder is None else [self.log_dir, self.folder]
+        folders = " and ".join(repr(str(folder)) for folder in given)
         return (
             f"TransformerMonitor could not write what it saw: {reason_of(error)}. The training goes on. "
-            f"Check that there is room in {str(self.log_dir)!r} and "
-            f"{str(self.folder)!r}, and that they can be written to."
+            f"Check that there is room in {folders}, and that it can be written there."
         )
 
     def _views(self) -> dict[str, View]:
