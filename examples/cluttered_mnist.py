@@ -25,6 +25,7 @@ CLASSES = 10
 EPOCHS = 11
 BATCH = 64
 STEPS_AT_ONCE = 12
+PLAIN_SIZE = 24
 PARTS = ("train", "valid", "test")
 
 
@@ -182,7 +183,12 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if min(options.seeds, options.epochs) < 1:
         parser.error("--seeds and --epochs must be at least 1.")
+    if options.out and not options.out.parent.is_dir():
+        parser.error(f"--out: there is no folder {options.out.parent}.")
     parts = read_parts(options.data)
+    size = parts["train"][0].shape[1]
+    if options.plain and size < PLAIN_SIZE:
+        parser.error(f"--plain needs images of {PLAIN_SIZE} pixels or more; they have {size}.")
     networks = {"transformer": (transformer_network, options.epochs, True)}
     if options.plain:
         networks["plain"] = (plain_network, 15, False)

@@ -33,13 +33,13 @@ import tensorflow as tf
 from keras.src.backend.common import global_state
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
+from gradcam import transformers
 from gradcam.restoring import Belongings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TRACE_LOCK = threading.RLock()
-TRANSFORMER_INTERFACE = ("transform", "align_corners", "theta", "grid", "inverse_grid")
 _PENDING = "uninitialized_variables"  # Keras' list of variables without a value, one a thread
 
 
@@ -54,7 +54,7 @@ class Call:
         parent: the call that made this one, None for the model itself.
         inputs: the tensors it was called on.
         outputs: the tensors it returned.
-        theta: where its images were sampled, of a layer that is a spatial transformer.
+        thetas: where its images were sampled, of a layer that is a spatial transformer.
         path: where it sits below the model, such as `"encoder[1]/conv"`.
         inside: the kind of graph that hides its output, or None when it can be tapped.
         hidden_shape: the shape of an output that is hidden.
@@ -76,7 +76,7 @@ class Call:
     layer: Any = None
     inputs: tuple[tf.Tensor, ...] = ()
     outputs: tuple[tf.Tensor, ...] = ()
-    theta: tf.Tensor | None = None
+    thetas: transformers.Thetas = field(default_factory=transformers.Thetas)
     training: Any = None
     path: str = ""
     inside: str | None = None
@@ -196,8 +196,8 @@ class Recorder:
             yield "rematerialized_call", self._in_this_thread(original, _as_it_is)
         for name in _traced_functions(type(operation)):
             yield name, self._in_this_thread(getattr(operation, name), _plain(operation, name))
-        if is_transformer(operation):
-            yield "theta", self._watched_theta(operation)
+        if transformers.is_transformer(operation):
+            yield from transformers.watched(operation, self._thetas_of)
         quantized = getattr(operation, "quantization_mode", None) is not None
         name = "quantized_call" if quantized else "call"
         original = getattr(operation, name)
@@ -212,18 +212,11 @@ class Recorder:
 
         return function
 
-    def _watched_theta(self, operation: Any) -> Callable[..., Any]:
-        """Keep the theta that a transformer warps its images by, where its `call` asks for it."""
-        original = operation.theta
-
-        def theta(*args: Any, **kwargs: Any) -> Any:
-            result = original(*args, **kwargs)
-            if threading.get_ident() == self._thread and self._stack:
-                entry = self._stack[-1]
-                entry.theta = result if entry.layer is operation else entry.theta
-            return result
-
-        return theta
+    def _thetas_of(self, operation: Any) -> transformers.Thetas | None:
+        """Those of a layer's call, where that is the innermost in this moment."""
+        if threading.get_ident() != self._thread or not self._stack:
+            return None
+        return self._stack[-1].thetas if self._stack[-1].layer is operation else None
 
     def _wrapped(
         self,
@@ -332,11 +325,6 @@ def _place(entry: Call, parent: Call, siblings: list[Call]) -> int:
 def _own_weights(operation: Any) -> list[Any]:
     inner = {id(w) for layer in getattr(operation, "_layers", ()) for w in layer.weights}
     return [w for w in getattr(operation, "weights", ()) if id(w) not in inner]
-
-
-def is_transformer(operation: Any) -> bool:
-    """Whether a layer warps images in a way that can be followed back: it has the interface."""
-    return all(hasattr(operation, name) for name in TRANSFORMER_INTERFACE)
 
 
 def _nothing() -> None:

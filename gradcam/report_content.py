@@ -43,6 +43,7 @@ def read(manifest: dict[str, Any], source: Callable[[str], str]) -> dict[str, An
         "axes": _axes_of_all(cards),
         "percent": percent,
         "opacity": round(100 * settings.get("alpha", 0.5)),
+        "is_partly_seen": any(entry.get("seen", 1) < 1 for i in done for entry in i["maps"]),
         "colormap": settings.get("colormap", "turbo"),
         "warnings": [printable(text) for text in manifest.get("warnings", [])],
         "facts": _facts(manifest, settings),

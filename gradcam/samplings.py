@@ -28,20 +28,22 @@ IMAGE_MOVERS = frozenset(
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 
 
-def find(recording: Recording, operations: set[tf.Operation], source: tf.Tensor) -> list[str]:
+def find(
+    recording: Recording, operations: set[tf.Operation], sources: Sequence[tf.Tensor]
+) -> list[str]:
     """The paths, or names, of the samplers among some operations.
 
     Args:
         recording: what the model did.
         operations: the operations.
-        source: the image.
+        sources: the images.
     """
 
     def depend_on(tensors: Sequence[tf.Tensor]) -> set[tf.Operation]:
         used = descendants(tensors, operations, lambda op: op.type not in SHAPE_QUESTIONS)
         return used | {tensor.op for tensor in tensors}
 
-    computed = depend_on([source])
+    computed = depend_on(sources)
     positions = depend_on([op.outputs[0] for op in computed if _rounds(op)])
     samplers = _sampling_functions(computed)
     found = set()
@@ -71,13 +73,30 @@ def _rounds(operation: tf.Operation) -> bool:
 
 
 def _sampling_functions(operations: set[tf.Operation]) -> set[str]:
-    """The called functions that gather at positions which they make whole numbers themselves."""
+    """The called functions that gather at positions which they make whole numbers themselves.
+
+    Or that call such a function, as an exported model does within the layer that loads it.
+    """
     called = {op.get_attr("f").name: op.graph for op in operations if op.type in CALLS}
     if not called:
         return set()
     graph = next(iter(called.values()))
-    library = graph.as_graph_def().library.function
-    return {f.signature.name for f in library if f.signature.name in called and _samples(f)}
+    functions = {f.signature.name: f for f in graph.as_graph_def().library.function}
+    found: dict[str, bool] = {}
+
+    def samples(name: str) -> bool:
+        if name not in found:
+            function = functions.get(name)
+            found[name] = function is not None and (
+                _samples(function) or any(samples(inner) for inner in _called_by(function))
+            )
+        return found[name]
+
+    return {name for name in called if samples(name)}
+
+
+def _called_by(function: Any) -> list[str]:
+    return [node.attr["f"].func.name for node in function.node_def if node.op in CALLS]
 
 
 def _samples(function: Any) -> bool:

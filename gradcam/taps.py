@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 # What the user's own code may raise while it is traced.
-_USER_ERRORS = (
+USER_ERRORS = (
     ArithmeticError,
     AttributeError,
     LookupError,
@@ -202,7 +202,7 @@ class KerasSource:
                 result = self.model(arguments, training=False)
         except GradCamError:
             raise
-        except _USER_ERRORS as error:
+        except USER_ERRORS as error:
             raise _failure(self.name, error, recorder, inputs) from error
         recomputing.undo(inputs[0].graph)
         outputs = _named_outputs(self.model, result)

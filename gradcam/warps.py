@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from gradcam import resizing, samplings
+from gradcam import resizing, samplings, taps
+from gradcam.errors import ModelError
 from gradcam.graph import ancestors
-from gradcam.recorder import is_transformer
+from gradcam.transformers import is_transformer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from gradcam.recorder import Call
     from gradcam.taps import Recording
@@ -102,30 +103,38 @@ def find(recording: Recording, call: Call, source: tf.Tensor) -> Way:
     tensors: Sequence[tf.Tensor] = call.outputs
     unresolved = _hidden_transformers(recording, tensors)
     while True:
-        behind = _values_behind(tensors)
-        found = [other for operation, other in transformers.items() if operation in behind]
-        last = found[-1] if found else None
-        # What is left when the way ends at the last transformer.
-        rest = _values_behind(tensors, last)
-        if last is not None and (last.theta is None or source.op in rest):
-            unresolved += [other.path for other in found]
-        unresolved += samplings.find(recording, rest, source)
+        rest = _values_behind(tensors, transformers)
+        nearest = [other for operation, other in transformers.items() if operation in rest]
+        last = nearest[0] if nearest else None
+        is_alone = len(nearest) == 1 and source.op not in rest
+        if last is not None and (last.thetas.known is None or not is_alone):
+            unresolved += [other.path for other in nearest]
+        starts = [source, *(other.outputs[0] for other in nearest)]
+        unresolved += samplings.find(recording, rest, starts)
         if last is None or unresolved:
             break
         followed.insert(0, last)
         tensors = last.inputs[:1]
     if unresolved:
         return Way(unresolved=tuple(dict.fromkeys(unresolved)))
-    return Way(tuple(_warp(transformer) for transformer in followed))
+    return Way(tuple(warp(transformer) for transformer in followed))
 
 
-def _warp(call: Call) -> Warp:
+def warp(call: Call) -> Warp:
+    """The way back through one transformer.
+
+    Args:
+        call: a call of one, whose theta is known.
+
+    Raises:
+        ModelError: the transformer doesn't say where it shows each pixel.
+    """
     axes = POSITION_AXES[call.data_format or "channels_last"]
     before = resizing.sizes(call.inputs[0], axes)
     after = resizing.sizes(call.outputs[0], axes)
-    grid = call.layer.inverse_grid(call.theta, before)
+    grid = _inverse_grid(call, before)
     height, width = (tf.cast(size, tf.float32) for size in after)
-    x, y = tf.unstack(tf.cast(grid, tf.float32), axis=-1)
+    x, y = tf.unstack(grid, axis=-1)
     if call.layer.align_corners:
         x, y = (x + 1.0) / 2.0 * (width - 1.0), (y + 1.0) / 2.0 * (height - 1.0)
     else:
@@ -133,6 +142,24 @@ def _warp(call: Call) -> Warp:
     is_shown = tf.math.is_finite(x) & tf.math.is_finite(y)
     places = tf.where(is_shown[..., None], tf.stack([x, y], axis=-1), 0.0)
     return Warp(call.path, before, after, places, is_shown)
+
+
+def _inverse_grid(call: Call, size: list[int | tf.Tensor]) -> tf.Tensor:
+    """What the transformer says of the way back: (batch, height, width, 2)."""
+    known = [number if isinstance(number, int) else None for number in size]
+    expected = tf.TensorShape([None, *known, 2])
+    try:
+        grid = tf.cast(call.layer.inverse_grid(call.thetas.known, size), tf.float32)
+    except taps.USER_ERRORS as error:
+        fault = f"raised {type(error).__name__}: {taps.reason_of(error)}"
+        raise ModelError("transformer-broken", path=call.path, fault=fault) from error
+    if not expected.is_compatible_with(grid.shape):
+        fault = (
+            f"returned a tensor of shape {grid.shape} for images of shape {call.inputs[0].shape}"
+        )
+        raise ModelError("transformer-broken", path=call.path, fault=fault)
+    # One for all images will do.
+    return tf.broadcast_to(grid, [tf.shape(call.inputs[0])[0], *size, 2])
 
 
 def _interpolated(maps: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
@@ -153,9 +180,10 @@ def _interpolated(maps: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
     return row(top) + share_y * (row(bottom) - row(top))
 
 
-def _values_behind(tensors: Sequence[tf.Tensor], last: Call | None = None) -> set[tf.Operation]:
-    """What the values of the tensors depend on, as far back as the output of a transformer."""
-    border = {output.op for output in last.outputs} if last is not None else set()
+def _values_behind(
+    tensors: Sequence[tf.Tensor], border: Container[tf.Operation] = ()
+) -> set[tf.Operation]:
+    """What the values of the tensors depend on, as far back as the border, which is part of it."""
     return ancestors(tensors, lambda op: op in border or op.type in samplings.SHAPE_QUESTIONS)
 
 

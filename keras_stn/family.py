@@ -97,7 +97,8 @@ def project(matrix: Tensor, points: Tensor, behind: Tensor) -> Tensor:
     slant = tf.reshape(matrix[:, 2], [-1, 3, 1, 1])
     denominator = slant[:, 0] * points[..., 0] + slant[:, 1] * points[..., 1] + slant[:, 2]
     denominator = tf.expand_dims(denominator, -1)
-    visible = denominator > 1e-6
+    # Not `> 1e-6`: NaN is no place behind the camera.
+    visible = tf.logical_not(denominator <= 1e-6)
     # Twice `where`: a gradient through the branch not taken would be 0 * inf.
     return tf.where(visible, numerator / tf.where(visible, denominator, 1.0), behind)
 

@@ -10,6 +10,9 @@ from keras_stn.family import Transform, inverse_matrix, project
 _STARTS = 17
 """The search starts from the best point of a lattice with so many rows and columns."""
 
+_AT_ONCE = 1 << 14
+"""So many points are searched for at once, which bounds the memory; most bands end their search early."""
+
 _STEPS = 20
 _LONGEST_STEP = 0.25
 _ARRIVED = 1e-8
@@ -30,8 +33,9 @@ def inverse_points(transform: Transform, theta: Tensor, points: Tensor) -> Tenso
 
         def search_each() -> Tensor:
             return tf.map_fn(
-                lambda row: _search(transform, row[None], search),
+                lambda row: _search_in_bands(transform, row[None], search),
                 tf.cast(theta, tf.float64),
+                parallel_iterations=2,
                 fn_output_signature=tf.float64,
             )
 
@@ -40,6 +44,22 @@ def inverse_points(transform: Transform, theta: Tensor, points: Tensor) -> Tenso
     # Rounding must not put the corners of the identity outside.
     inside = tf.reduce_all(tf.abs(found) <= 1.0 + 1e-5, axis=-1, keepdims=True)
     return tf.cast(tf.where(inside, found, float("nan")), theta.dtype)
+
+
+def _search_in_bands(transform: Transform, theta: Tensor, targets: Tensor) -> Tensor:
+    """The search for one image, `(h, w, 2)`, some of its points after the others."""
+    flat = tf.reshape(targets, [-1, 2])
+    count = tf.shape(flat)[0]
+    bands = tf.maximum((count + _AT_ONCE - 1) // _AT_ONCE, 1)
+    length = (count + bands - 1) // bands
+    # The last band is filled up with the last point.
+    filled = tf.gather(flat, tf.minimum(tf.range(bands * length), count - 1))
+    found = tf.map_fn(
+        lambda band: _search(transform, theta, band),
+        tf.reshape(filled, [bands, 1, length, 2]),
+        parallel_iterations=1,
+    )
+    return tf.reshape(tf.reshape(found, [-1, 2])[:count], tf.shape(targets))
 
 
 def _search(transform: Transform, theta: Tensor, targets: Tensor) -> Tensor:

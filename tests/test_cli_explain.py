@@ -14,6 +14,7 @@ from keras import layers
 
 import gradcam as package
 import keras_stn
+from gradcam.jobs import results
 from tests.cli_models import (
     NAMES,
     command,
@@ -373,6 +374,29 @@ def test_behind_a_spatial_transformer_the_rest_stays_without_colour(tmp_path):
     overlay = cv2.imread(str(tmp_path / "out" / entry["files"]["overlay"]))
     photo = cv2.imread("in/cat.jpg").repeat(8, 0).repeat(8, 1)
     assert np.abs(overlay[:20, :20].astype(int) - photo[:20, :20]).mean() < 10
+
+
+@pytest.mark.parametrize("names", [None, ["cat", "a.b"]])
+def test_warnings_stand_with_the_maps_that_they_are_about(names):
+    inputs = keras.Input((12, 12, 1))
+    shift = keras.Sequential(
+        [layers.Flatten(), layers.Dense(2, kernel_initializer="zeros", bias_initializer="ones")]
+    )
+    shift.build((None, 12, 12, 1))
+    shift.layers[-1].bias.assign([9.0, 9.0])
+    x = keras_stn.SpatialTransformer("translation", localization=shift, name="stn")(inputs)
+    x = layers.Conv2D(1, 3, activation="relu", name="conv")(x)
+    x = layers.Dense(2, kernel_initializer=lambda shape, dtype: np.array([[1.0, -1.0]], dtype))(
+        layers.GlobalAveragePooling2D()(x)
+    )
+    model = keras.Model(inputs, x)
+    model.get_layer("conv").bias.assign([1.0])  # also where nothing is seen
+    images = np.ones((2, 12, 12, 1), "float32")
+    explanation = package.explain(model, images, top_k=2, class_names=names)
+    for row in range(2):
+        first, second = results.maps_of(explanation, row)
+        assert [text[:9] for text in first.warnings] == ["The frame"]
+        assert [text[:10] for text in second.warnings] == ["The frame ", "Everything"]
 
 
 def test_failed_images_have_their_reason_and_the_others_are_done(tmp_path):

@@ -492,6 +492,41 @@ def test_where_a_transformer_looks(theta, code, severity, words):
     assert words in found.message
 
 
+class Flip(layers.Layer):
+    """Has the transformer's interface, and no family; its way back is given."""
+
+    transform, align_corners = "flip", True
+
+    def __init__(self, way_back):
+        super().__init__(name="flip")
+        self.way_back = way_back
+
+    def theta(self, x):
+        return tf.zeros([tf.shape(x)[0], 1])
+
+    def grid(self, theta):
+        raise NotImplementedError
+
+    def inverse_grid(self, theta, size):
+        return self.way_back(theta, size)
+
+    def call(self, x):
+        return tf.reverse(x, [2]) + 0.0 * self.theta(x)[..., None, None]
+
+
+def test_a_transformer_that_heatmaps_cannot_be_carried_back_through():
+    def missing(theta, size):
+        raise RuntimeError("to be written")
+
+    model = broken.transformer(Flip(missing), 24)
+    found = only(diagnose(model, images(4, 24, 1)), "transformer-broken")
+    assert (found.severity, found.where) == ("error", "flip")
+    assert "to be written" in found.message
+    fine = broken.transformer(Flip(lambda theta, size: tf.zeros([1, *size, 2])), 24)
+    codes = {one.code for one in diagnose(fine, images(4, 24, 1)).findings}
+    assert not codes & {"transformer-broken", "not-looked-at"}
+
+
 @pytest.mark.parametrize("family", ["affine", "attention", "projective", "tps", "rotation"])
 def test_a_new_transformer_is_healthy(family):
     model = broken.transformer(keras_stn.SpatialTransformer(family), 20)

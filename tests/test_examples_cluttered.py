@@ -128,3 +128,18 @@ def test_wrong_arguments(tmp_path, capsys):
     with pytest.raises(SystemExit):
         cluttered_mnist.main(["--data", "x.npz", "--seeds", "0"])
     assert "must be at least 1" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cluttered_mnist.main(["--data", "x.npz", "--out", str(tmp_path / "no" / "out.json")])
+    assert "there is no folder" in capsys.readouterr().err
+
+
+def test_images_too_small_for_the_plain_network(tmp_path, capsys):
+    small = {f"X_{part}": np.zeros((64, 23, 23), "float32") for part in cluttered_mnist.PARTS}
+    path = write_file(tmp_path / "digits.npz", **small)
+    with pytest.raises(SystemExit):
+        cluttered_mnist.main(["--data", str(path), "--plain"])
+    assert "--plain needs images of 24 pixels or more; they have 23" in capsys.readouterr().err
+    size = cluttered_mnist.PLAIN_SIZE
+    assert cluttered_mnist.plain_network((size, size, 1)).output_shape == (None, 10)
+    with pytest.raises(ValueError, match="zero or negative"):
+        cluttered_mnist.plain_network((size - 1, size - 1, 1))

@@ -264,6 +264,24 @@ def a_generator_of_images():
     gradcam.explain(cnn(), (image for image in images()))
 
 
+@case(
+    "transformer-broken",
+    gradcam.ModelError,
+    "The spatial transformer 'warped' can't say where it shows each pixel",
+    "returned a tensor of shape (16, 16, 2) for images of shape (None, 16, 16, 3)",
+    "Expected a tensor (batch, height, width, 2)",
+    "Mend that method",
+)
+def a_transformer_whose_way_back_has_no_batch_axis():
+    class Flat(keras_stn.SpatialTransformer):
+        def inverse_grid(self, theta, size):
+            return super().inverse_grid(theta, size)[0]
+
+    gradcam.explain(
+        keras.Sequential([keras.Input((16, 16, 3)), Flat(name="warped"), cnn()]), images()
+    )
+
+
 @case("numpy-in-call", gradcam.BlockedGradientError, "Layer 'between' calls NumPy", "keras.ops")
 def numpy_in_the_call():
     gradcam.explain(through(lambda x: tf.constant(np.asarray(x))), images())

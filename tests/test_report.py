@@ -35,6 +35,17 @@ def test_the_report_is_one_file_with_everything_in_it(tmp_path):
     shutil.rmtree(tmp_path / "report-files")
 
 
+def test_what_has_no_colour_is_explained_where_there_is_such(tmp_path):
+    entry = sample(tmp_path, methods=("gradcam", "layercam"))
+    words = "No colour: what the model's spatial transformer left out."
+    assert words not in made(tmp_path, [entry])
+    for found in entry["maps"]:
+        found["seen"] = 1.0
+    assert words not in made(tmp_path, [entry])
+    entry["maps"][-1]["seen"] = 0.25
+    assert words in made(tmp_path, [entry])
+
+
 def test_the_same_run_gives_the_same_bytes(tmp_path):
     entries = [sample(tmp_path, number=n, stem=str(n)) for n in range(3)]
     first = made(tmp_path, entries)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import keras_stn
-from keras_stn import transforms
+from keras_stn import inverse, transforms
 from keras_stn.coordinates import base_grid
 from keras_stn.inverse import inverse_points
 from keras_stn.transforms import FAMILIES, ThinPlateSpline
@@ -461,6 +461,25 @@ def test_what_is_behind_the_camera_was_never_seen():
     x, y = points[..., 0], points[..., 1]
     seen = (x <= 1 / 3) & (np.abs(y) <= 1 - 2 * x)
     assert np.array_equal(np.isfinite(found).all(axis=-1), seen)
+
+
+def test_a_large_image_is_searched_in_bands(monkeypatch):
+    family, theta = family_and_theta("tps")
+    points = tf.constant(points_of(9, 7))
+    expected = inverse_points(family, tf.constant(theta), points)
+    searched = []
+    search = inverse._search
+    monkeypatch.setattr(inverse, "_AT_ONCE", 20)
+    monkeypatch.setattr(inverse, "_search", lambda *a: (searched.append(a[2]), search(*a))[1])
+    found = inverse_points(family, tf.constant(theta), points)
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+    assert [band.shape for band in searched] == [(1, 16, 2)] * 4 * len(theta)
+
+
+def test_nan_is_not_behind_the_camera():
+    family = transforms.get("projective")
+    theta = np.full((1, 8), np.nan, np.float32)
+    assert np.isnan(family.grid(tf.constant(theta), tf.constant(points_of(dtype="float32")))).all()
 
 
 def test_a_transform_without_an_inverse_sees_nothing():

@@ -486,6 +486,123 @@ def test_the_transformer_is_left_as_it_was():
     assert all(after[name] is value for name, value in before.items())
 
 
+class Halved(keras_stn.SpatialTransformer):
+    """Warps by half of what its network says."""
+
+    def call(self, images):
+        return self.warp(images, 0.5 * self.theta(images))
+
+
+class Homemade(layers.Layer):
+    """Another library's layer with the interface, whose `call` doesn't ask its own `theta`."""
+
+    transform, align_corners = "shift", True
+
+    def theta(self, images):
+        return tf.zeros([tf.shape(images)[0], 2])
+
+    def _points(self, height, width):
+        axes = tf.linspace(-1.0, 1.0, width), tf.linspace(-1.0, 1.0, height)
+        return tf.stack(tf.meshgrid(*axes), axis=-1)
+
+    def grid(self, theta):
+        return self._points(SIZE, SIZE)[None] + theta[:, None, None]
+
+    def inverse_grid(self, theta, size):
+        places = self._points(*size)[None] - theta[:, None, None]
+        return tf.where(tf.reduce_all(tf.abs(places) <= 1, -1, keepdims=True), places, np.nan)
+
+    def call(self, images):
+        shift = tf.repeat([[0.3, -0.2]], tf.shape(images)[0], axis=0)
+        return keras_stn.sample(images, self.grid(theta=shift))
+
+
+@pytest.mark.parametrize(
+    "layer", [Halved("translation", localization=Always([0.6, -0.4])), Homemade()]
+)
+def test_the_theta_that_images_are_sampled_by_is_the_one_followed(layer):
+    places = [(12, 18), (20, 21)]
+    explanation = explained(detector(layer), blobs(*places))
+    assert explanation.warnings == ()
+    assert peaks(explanation.heatmaps) == places
+    assert peaks(explanation.warped_heatmaps)[0] != places[0]
+
+
+class Twice(keras_stn.SpatialTransformer):
+    """Looks twice in one call, and shows the mean."""
+
+    def call(self, images):
+        theta = self.theta(images)
+        return (self.warp(images, theta) + self.warp(images, -theta)) / 2.0
+
+
+def test_a_transformer_that_samples_by_several_thetas_is_not_followed():
+    layer = Twice("translation", localization=Always([0.6, -0.4]), name="twice")
+    explanation = explained(detector(layer), blobs((12, 18)))
+    assert "warped by twice" in explanation.warnings[0]
+    assert explanation.coverage is None
+
+
+def test_a_transformer_in_the_localisation_of_another_is_no_second_one():
+    images = keras.Input((SIZE, SIZE, 1))
+    x = fixed("scale", [0.8, 0.8], name="inner")(images)
+    theta = keras_stn.ThetaRegression("attention")(layers.GlobalAveragePooling2D()(x))
+    network = keras.Model(images, theta)
+    network.layers[-1].bias.assign([-0.3, 0.2, -0.1])
+    outer = keras_stn.SpatialTransformer("attention", localization=network)
+    explanation = explained(detector(outer), blobs((12, 18)))
+    assert explanation.warnings == ()
+    assert peaks(explanation.heatmaps) == [(12, 18)]
+
+
+def test_a_sampler_of_ones_own_behind_a_transformer_is_noticed():
+    model = detector(fixed("scale", [0.9, 0.9]), HandMade(name="hand_made"))
+    explanation = explained(model, blobs((9, 9)))
+    assert "warped by hand_made" in explanation.warnings[0]
+    assert explanation.coverage is None
+
+
+def test_an_exported_transformer_loaded_as_a_layer_is_noticed(tmp_path):
+    images = keras.Input((SIZE, SIZE, 1))
+    warped = keras_stn.SpatialTransformer(localization=Always(THETAS["affine"]))(images)
+    keras.Model(images, warped).export(tmp_path / "served", verbose=False)
+    layer = layers.TFSMLayer(tmp_path / "served", call_endpoint="serve", name="served")
+    explanation = explained(detector(layer), blobs((9, 9)))
+    assert "warped by served" in explanation.warnings[0]
+
+
+class OneForAll(Homemade):
+    """Says once for all images where it shows them."""
+
+    def inverse_grid(self, theta, size):
+        return super().inverse_grid(theta, size)[:1]
+
+
+def test_one_way_back_may_stand_for_all_images():
+    places = [(12, 18), (20, 21)]
+    assert peaks(explained(detector(OneForAll()), blobs(*places)).heatmaps) == places
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda grid: grid[:, :20], "a tensor of shape (None, 20, 32, 2) for images of shape"),
+        (lambda grid: grid.numpy(), "raised AttributeError"),
+        (lambda grid: None, "raised ValueError: None values not supported"),
+    ],
+)
+def test_an_inverse_grid_that_cannot_be_used_is_named(wrong, words):
+    class Broken(Homemade):
+        def inverse_grid(self, theta, size):
+            return wrong(super().inverse_grid(theta, size))
+
+    with pytest.raises(gradcam.GradCamError) as caught:
+        explained(detector(Broken(name="broken")), blobs((9, 9)))
+    assert caught.value.code == "transformer-broken"
+    assert "The spatial transformer 'broken' can't say where" in str(caught.value)
+    assert words in str(caught.value)
+
+
 class Foreign(layers.Layer):
     """Another library's layer with the interface: shifts by whole pixels, sideways."""
 

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gradcam import findings, recorder
-from gradcam.doctor.careful import attempt, not_looked_at
+from gradcam import findings, transformers, warps
+from gradcam.doctor.careful import attempt, finding_of
 from gradcam.doctor.diagnosis import Finding, finding
 from gradcam.doctor.view import image_numbers
+from gradcam.errors import GradCamError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,7 +48,16 @@ class Transformers:
         self._has_gradient: dict[Call, bool] = {}
         self.tensors: dict[str, Any] = {}
         for call in view.recording.calls:
-            if not recorder.is_transformer(call.layer) or len(call.outputs) != 1 or not call.inputs:
+            if (
+                not transformers.is_transformer(call.layer)
+                or len(call.outputs) != 1
+                or not call.inputs
+            ):
+                continue
+            if call.thetas.known is not None:
+                _, broken = attempt(functools.partial(warps.warp, call))
+                self._errors += [(call, broken)] if isinstance(broken, GradCamError) else []
+            if not hasattr(call.layer.transform, "identity"):  # of no family: not to be compared
                 continue
             measured, error = attempt(functools.partial(self._measured, call))
             if measured is None or error is not None:
@@ -58,7 +68,8 @@ class Transformers:
 
     def _measured(self, call: Call) -> dict[str, Any]:
         layer, images = call.layer, call.inputs[0]
-        theta = layer.theta(images) if call.theta is None else call.theta
+        theta = call.thetas.known
+        theta = layer.theta(images) if theta is None else theta
         size = call.outputs[0].shape.as_list()
         channels_first = getattr(layer, "data_format", None) == "channels_first"
         size = size[2:] if channels_first else size[1:3]
@@ -81,7 +92,7 @@ class Transformers:
     def findings(self, facts: dict[str, Any]) -> Iterable[Finding]:
         """For each transformer: its start, where it looks, whether it learns, its options."""
         for call, error in self._errors:
-            yield not_looked_at(f"the spatial transformer '{call.path}'", error)
+            yield finding_of(error, call.path, f"the spatial transformer '{call.path}'")
         for number, call in enumerate(self.calls):
             known = facts.get(str(number))
             if known is not None:

@@ -81,31 +81,32 @@ def maps_of(explanation: Explanation, row: int) -> Iterator[Map]:
     several = explanation.scores.ndim == 2
     places = [(row, k) for k in range(explanation.scores.shape[1])] if several else [(row,)]
     targets = explanation.targets[row] if several else (explanation.targets[row],)
-    blank = [not explanation.maps[place].any() for place in places]
     for number, (place, target) in enumerate(zip(places, targets, strict=True)):
         yield Map(
             method=explanation.method,
             layer=str(explanation.layer),
             target=str(target),
             score=_rounded(explanation.scores[place]),
-            warnings=_warnings(explanation.warnings, row, blank, number),
+            warnings=_warnings(explanation.warnings, row, targets, number),
             raw=explanation.maps[place],
             heatmap=explanation.heatmaps[place],
             coverage=None if explanation.coverage is None else explanation.coverage[row],
         )
 
 
-def _warnings(said: Sequence[str], row: int, blank: list[bool], number: int) -> list[str]:
-    """What is said of one map: of all images, of this one, or of one blank map of this one."""
+def _warnings(said: Sequence[str], row: int, targets: Sequence[Any], number: int) -> list[str]:
+    """What is said of one map: of all images, of this one, or of this map's class in it."""
+    names = [f"class {target}" if isinstance(target, int) else str(target) for target in targets]
+    patterns = [re.compile(rf"(?<!\w){re.escape(name)}(?!\w)") for name in names]
     general, own = [], []
     for text in said:
         match = _OF_AN_IMAGE.fullmatch(text)
         if match is None:
             general.append(text)
         elif int(match[1]) == row:
-            own.append(match[2][:1].upper() + match[2][1:])
-    if len(own) == sum(blank):  # one for each blank map, in their order
-        own = [own[sum(blank[:number])]] if blank[number] else []
+            named = [pattern.search(match[2]) is not None for pattern in patterns]
+            if named[number] or not any(named):
+                own.append(match[2][:1].upper() + match[2][1:])
     return general + own
 
 

@@ -73,6 +73,13 @@ INSTEAD: dict[str, str] = {
         "'{method}' does not look at the target: the map is the same for every class. Choose"
         " another --method to explain a class."
     ),
+    "warn-warped-frame": (
+        "'{path}' sees the image warped by {names}, and the way back isn't known: transformers in"
+        " parallel, beside the image itself or inside a loop, or sampling that is no layer with"
+        " the interface of keras_stn.SpatialTransformer. The heatmap lies in the warped frame, so"
+        " over the photograph it points to the wrong places. Choose a --layer before {names}; of"
+        " an export, give the Keras model that it was made from."
+    ),
     "warn-all-negative": (
         "image {image}: everything in '{path}' speaks {against} {target}, so nothing is left to be"
         f" shown. {_OTHERS}."

@@ -49,6 +49,12 @@ SENTENCES: dict[str, str] = {
         " Expected a model that runs on these inputs. Call model(images) to see the whole error;"
         " it has to work first."
     ),
+    "transformer-broken": (
+        "The spatial transformer '{path}' can't say where it shows each pixel of its images: its"
+        " inverse_grid(theta, (height, width)) {fault}. Expected a tensor (batch, height, width, 2)"
+        " with (x, y) in [-1, 1], and NaN where a pixel is not shown. Mend that method; without it"
+        " the heatmap stays in the warped frame, with a warning."
+    ),
     "numpy-in-call": (
         "{where} calls NumPy, or `.numpy()`, on a tensor ({reason}). No gradient can flow through"
         " NumPy and no graph can hold it. Use the functions of keras.ops or tf there, or choose"
