@@ -11,7 +11,6 @@ y_train, y_valid and y_test with whole numbers from 0 to 9. The transformer has 
 import argparse
 import json
 import time
-import zipfile
 from pathlib import Path
 
 import keras
@@ -20,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 import keras_stn
-from examples.mnist_data import DataError
+from examples.mnist_data import UNREADABLE, DataError
 
 CLASSES = 10
 EPOCHS = 11
@@ -42,7 +41,7 @@ def read_parts(path):
             arrays = {name: file[name] for name in names}
     except FileNotFoundError:
         raise DataError(f"There is no file {path}.") from None
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile):
+    except UNREADABLE:
         raise DataError(f"{path} can't be read as an .npz file of NumPy arrays.") from None
     return {part: _checked(path, part, arrays[f"X_{part}"], arrays[f"y_{part}"]) for part in PARTS}
 

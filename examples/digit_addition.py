@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 import keras_stn
+from examples.arguments import count, make_folder, seed
 from examples.digits import draw_digit
 from keras_stn import plots
 
@@ -64,8 +65,8 @@ def make_classifier(shape, filters):
     """Names the sum."""
     layers = keras.layers
     network = keras.Sequential([keras.Input(shape)], name="classifier")
-    for count in filters:
-        network.add(layers.Conv2D(count, 3, padding="same", use_bias=False))
+    for width in filters:
+        network.add(layers.Conv2D(width, 3, padding="same", use_bias=False))
         network.add(layers.BatchNormalization())
         network.add(layers.ReLU())
         network.add(layers.MaxPooling2D())
@@ -178,12 +179,13 @@ def main(arguments=None):
     """Trains the networks, says how often they are right and where the transformers look, and draws it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("demo-out"))
-    parser.add_argument("--images", type=int, default=24000)
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--images", type=count, default=24000)
+    parser.add_argument("--epochs", type=count, default=6)
+    parser.add_argument("--seed", type=seed, default=0)
     parser.add_argument("--split", choices=["validation", "test"], default="test")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     options = parser.parse_args(arguments)
+    make_folder(options.out)
 
     images, digits, _ = make_pairs(options.images, SPLITS["training"])
     held_out = make_pairs(max(100, options.images // 8), SPLITS[options.split])

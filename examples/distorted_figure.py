@@ -59,15 +59,15 @@ def draw_figure(folder, content):
 def _samples(folder, cells):
     """A title and the digits of one distortion, where some network has a transformer."""
     pictures = {
-        cell["model"]: path
+        cell["model"]: picture
         for cell in cells
-        if (path := sample_path(folder, cell["model"], cell["distortion"])).exists()
+        if (picture := _read(sample_path(folder, cell["model"], cell["distortion"]))) is not None
     }
     if not pictures:
         return []
     shown = SHOWN_FIRST if SHOWN_FIRST in pictures else next(iter(pictures))
     title = f"{cells[0]['distortion']}: what {shown} reads, and what it hands on"
-    return [_title(title), _read(pictures[shown])]
+    return [_title(title), pictures[shown]]
 
 
 def _bars(cells, longest):
@@ -86,7 +86,11 @@ def _bars(cells, longest):
 
 
 def _read(path):
-    picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    """A picture no wider than the figure; None where there is none."""
+    read = cv2.imread(str(path)) if path.exists() else None
+    if read is None:
+        return None
+    picture = cv2.cvtColor(read, cv2.COLOR_BGR2RGB)
     height, width = picture.shape[:2]
     size = (WIDTH, round(height * WIDTH / width))
     return picture if width <= WIDTH else cv2.resize(picture, size, interpolation=cv2.INTER_AREA)

@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from examples.arguments import count, make_folder, seed
 from examples.distorted_figure import draw_figure, draw_samples, sample_path
 from examples.distorted_models import FAMILIES, make_model
 from examples.distortions import DISTORTIONS, distort, size_of
@@ -124,8 +125,10 @@ class Results:
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
             before, cells = content["settings"], content["cells"]
-        except (ValueError, KeyError, TypeError):
-            raise DataError(f"{self.path} is no file of results. Choose another --out.") from None
+        except (OSError, ValueError, KeyError, TypeError):
+            before, cells = None, None
+        if not isinstance(before, dict) or not _are_cells(cells):
+            raise DataError(f"{self.path} is no file of results. Choose another --out.")
         changed = [name for name in settings if before.get(name) != settings[name]]
         if changed:
             differing = ", ".join(
@@ -152,6 +155,17 @@ class Results:
         fresh.replace(self.path)
 
 
+def _are_cells(cells):
+    """Whether these are what `add` has written."""
+    return isinstance(cells, list) and all(
+        isinstance(cell, dict)
+        and isinstance(cell.get("model"), str)
+        and isinstance(cell.get("distortion"), str)
+        and all(isinstance(cell.get(key), (int, float)) for key in ("error", "paper", "parameters"))
+        for cell in cells
+    )
+
+
 def _versions():
     return {
         "tensorflow": tf.__version__,
@@ -163,10 +177,11 @@ def _versions():
 
 
 def results_table(results):
-    """Errors beside the paper's, in parentheses."""
+    """Errors beside the paper's, in parentheses; all of it fits into a terminal of 80 columns."""
     settings = results.content["settings"]
     table = Table(
-        title=f"Errors in %, and the paper's. Schedule: {settings['name']}, data: {settings['data']}"
+        title=f"Errors in %, and the paper's on MNIST\n{settings['name']} schedule: "
+        f"{settings['iterations']:,} steps of {settings['batch']}, data: {settings['data']}"
     )
     table.add_column("network")
     for distortion in DISTORTIONS:
@@ -182,7 +197,8 @@ def results_table(results):
         table.add_row(model, *errors)
     counts = [round(cell["parameters"] / 1000) for cell in results.content["cells"]]
     if counts:
-        table.caption = f"Each network has {min(counts)}k to {max(counts)}k parameters."
+        range_ = " to ".join(f"{number}k" for number in sorted({min(counts), max(counts)}))
+        table.caption = f"Each network has {range_} parameters."
     return table
 
 
@@ -239,13 +255,6 @@ def run(schedule, digits, results, seed):
             keras.backend.clear_session()
 
 
-def _count(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1. Received: {text}.")
-    return number
-
-
 def main(arguments=None):
     """Runs, prints the table, and says where the figure is."""
     parser = argparse.ArgumentParser(
@@ -262,27 +271,29 @@ def main(arguments=None):
     parser.add_argument("--out", type=Path, help="folder; default: distorted-mnist-<schedule>")
     parser.add_argument("--models", nargs="+", choices=list(FAMILIES), metavar="NAME")
     parser.add_argument("--distortions", nargs="+", choices=list(DISTORTIONS), metavar="NAME")
-    parser.add_argument("--iterations", type=_count, help="instead of the schedule's")
-    parser.add_argument("--train", type=_count, help="how many digits to train on")
-    parser.add_argument("--test", type=_count, help="how many digits to measure on")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--iterations", type=count, help="instead of the schedule's")
+    parser.add_argument("--train", type=count, help="how many digits to train on")
+    parser.add_argument("--test", type=count, help="how many digits to measure on")
+    parser.add_argument("--seed", type=seed, default=0)
     options = parser.parse_args(arguments)
     chosen = SCHEDULES["quick" if options.quick else "paper" if options.paper else "reduced"]
     names = ("models", "distortions", "iterations", "train", "test")
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    for name in given.keys() & {"models", "distortions"}:
+        given[name] = tuple(dict.fromkeys(given[name]))
     schedule = replace(chosen, **given)
 
     settings = {**asdict(schedule), "data": options.data, "seed": options.seed}
     del settings["models"], settings["distortions"]
     out = options.out or Path(f"distorted-mnist-{schedule.name}")
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     results = Results(out / "results.json", settings)
     digits = read_digits(options.data, schedule.train, schedule.test)
     run(schedule, digits, results, options.seed)
     Console().print(results_table(results))
-    if schedule.name != "paper":
+    if schedule.iterations < SCHEDULES["paper"].iterations:
         console.print(
-            f"The {schedule.name} schedule is far shorter than the paper's: compare the rows with each other."
+            "This schedule is far shorter than the paper's: compare the rows with each other."
         )
     figure = draw_figure(out, results.content)
     console.print(f"Results: {results.path}\nFigure: {figure}")
@@ -290,7 +301,11 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
+    # It warns of each new network that is trained after another.
+    tf.get_logger().setLevel("ERROR")
     try:
         main()
+    except OSError as error:
+        raise SystemExit(f"Stopped: {error}. The same command goes on where it was.") from None
     except KeyboardInterrupt:
         raise SystemExit("Stopped. The same command goes on with the next network.") from None

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 import keras_stn
+from examples.arguments import count, make_folder
 from examples.digits import make_digits
 from keras_stn import plots
 
@@ -44,9 +45,10 @@ def main(arguments=None):
     """Trains both, compares them, and draws where the transformer looks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("demo-out"))
-    parser.add_argument("--images", type=int, default=6000)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--images", type=count, default=6000)
+    parser.add_argument("--epochs", type=count, default=8)
     options = parser.parse_args(arguments)
+    make_folder(options.out)
 
     keras.utils.set_random_seed(0)
     images, labels = make_digits(options.images, clutter=2)

@@ -1,6 +1,7 @@
 """MNIST for the examples: from a file, from Keras, or digits drawn here."""
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,18 @@ from examples.handwriting import write_digits
 
 DRAWN = "drawn"
 KERAS = "keras"
+
+# A .npy file is no archive, which is a TypeError; damage may show as any of the others.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    AttributeError,
+    TypeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a file that is no sound `.npz` raises."""
 
 
 class DataError(SystemExit):
@@ -67,7 +80,7 @@ def _read(path):
             arrays = {name: file[name] for name in names}
     except FileNotFoundError:
         raise DataError(f"There is no file {path}. Give a .npz file, {KERAS} or {DRAWN}.") from None
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile):
+    except UNREADABLE:
         raise DataError(f"{path} can't be read as an .npz file of NumPy arrays.") from None
     return tuple(
         _checked(path, part, arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test")
@@ -81,7 +94,11 @@ def _checked(path, part, images, labels):
         raise DataError(
             f"y_{part} in {path} has shape {labels.shape}. Expected: ({len(images)},), one label an image."
         )
-    if images.dtype.kind not in "fiu" or not (images.min() >= 0 and 1 < images.max() <= 255):
+    if images.dtype.kind not in "fiu":
+        raise DataError(
+            f"x_{part} in {path} holds {images.dtype}. Expected: numbers from 0 to 255."
+        )
+    if not (images.min() >= 0 and 1 < images.max() <= 255):
         raise DataError(
             f"x_{part} in {path} holds {images.dtype} from {images.min()} to {images.max()}. Expected: "
             "numbers from 0 to 255."

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 import keras_stn
+from examples.arguments import count, make_folder
 from examples.digits import make_digits
 from gradcam.callbacks import ExplainCallback
 from keras_stn import plots
@@ -88,9 +89,10 @@ def main(arguments=None):
     """Trains, and draws everything."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("demo-out"))
-    parser.add_argument("--images", type=int, default=4000)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--images", type=count, default=4000)
+    parser.add_argument("--epochs", type=count, default=8)
     options = parser.parse_args(arguments)
+    make_folder(options.out)
 
     keras.utils.set_random_seed(0)
     images, labels = make_digits(options.images, clutter=2)
@@ -106,7 +108,6 @@ def main(arguments=None):
             "frames": folder / layer.name / f"frames-epoch-{options.epochs:04d}.png",
             "heatmaps": folder / f"heatmaps-epoch-{options.epochs:04d}.png",
         }
-        options.out.mkdir(parents=True, exist_ok=True)
         for picture, path in pictures.items():
             (options.out / f"{picture}.png").write_bytes(path.read_bytes())
     (history,) = monitor.history.values()

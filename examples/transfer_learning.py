@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 import gradcam
+from examples.arguments import count
 from examples.train_demo_model import NAMES, draw_boards
 
 
@@ -42,9 +43,9 @@ def main(arguments=None):
     parser.add_argument(
         "--weights", help="imagenet, or a file; the default is an untrained backbone"
     )
-    parser.add_argument("--size", type=int, default=96)
-    parser.add_argument("--images", type=int, default=1000)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--size", type=count, default=96)
+    parser.add_argument("--images", type=count, default=1000)
+    parser.add_argument("--epochs", type=count, default=3)
     parser.add_argument("--out", type=Path, default=Path("transfer"))
     options = parser.parse_args(arguments)
 

@@ -243,6 +243,7 @@ def test_digits_from_a_file(tmp_path):
         ),
         ({"y_train": np.zeros((30, 1), int)}, r"has shape \(30, 1\). Expected: \(30,\), one label"),
         ({"x_test": np.full((8, 28, 28), 0.5)}, "holds float64 from 0.5 to 0.5. Expected: numbers"),
+        ({"x_test": np.full((8, 28, 28), "a")}, "x_test in .* holds <U1. Expected: numbers"),
         ({"y_test": np.full(8, 10)}, "y_test in .* must hold whole numbers from 0 to 9"),
     ],
 )

@@ -343,7 +343,7 @@ GRIDS = np.repeat(grid_of(IDENTITY, 4), 2, axis=0)
         (lambda: plots.frames(IMAGES, GRIDS, IMAGES[:1, :4, :4]), r"2 images and 1 of outputs"),
         (
             lambda: plots.frames(IMAGES, GRIDS, labels=["a"]),
-            r"1 labels for 2 images.*Leave labels out",
+            r"labels of shape \(1,\) for 2 images.*leave labels out",
         ),
         (
             lambda: plots.frames(IMAGES, GRIDS, columns=0),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import math
 import numbers
 import os
+import re
 import uuid
 import warnings
 from pathlib import Path
@@ -23,6 +26,7 @@ from gradcam.explanation import Explanation
 _MOST_IMAGES = 64
 _GAP = 4
 _SMALLEST_SIDE = 96  # smaller images are enlarged, so that something is seen
+_TENSORFLOW_NOISE = re.compile(r"\{\{.*?\}\}\s*|\s*\[Op:\w+\].*")
 _CANNOT_WRITE = (OSError, tf.errors.OpError)
 
 
@@ -89,7 +93,7 @@ class ExplainCallback(keras.callbacks.Callback):
         self.pictures = _pictures(images, pictures)
         self.alpha = alpha
         self.colormap = colormap
-        self.options = options
+        self.options = _known(options)
         self.explanation: Explanation | None = None
         self._explainer: Explainer | None = None
         self._events: EventFile | None = None
@@ -117,10 +121,12 @@ class ExplainCallback(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Explain after every so many batches."""
-        # With steps_per_execution, several batches have passed since the last call.
-        before = self._batches
-        self._batches += batch + 1 - self._batch_of_epoch
-        self._batch_of_epoch = batch + 1
+        # With steps_per_execution, several batches have passed since the last call, and Keras
+        # counts as many where an epoch ends sooner.
+        steps = (self.params or {}).get("steps") or batch + 1
+        before, passed = self._batches, min(batch + 1, steps)
+        self._batches += passed - self._batch_of_epoch
+        self._batch_of_epoch = passed
         if self.unit == "batch" and before // self.every < self._batches // self.every:
             self._explain_again(self._batches)
 
@@ -132,7 +138,7 @@ class ExplainCallback(keras.callbacks.Callback):
             try:
                 events.close()
             except _CANNOT_WRITE as error:
-                self._warn("training", error)
+                self._warn("the training", error)
 
     def _explain_first(self, step: int) -> None:
         self._is_first = False
@@ -141,8 +147,8 @@ class ExplainCallback(keras.callbacks.Callback):
         except _CANNOT_WRITE as error:
             raise GradCamError(
                 "callback-folder",
-                log_dir=self.log_dir,
-                folder=self.folder,
+                log_dir=str(self.log_dir),
+                folder=self.folder and str(self.folder),
                 reason=_first_line(error),
             ) from error
 
@@ -153,15 +159,12 @@ class ExplainCallback(keras.callbacks.Callback):
         try:
             self._explain(step)
         except (*_CANNOT_WRITE, GradCamError) as error:
-            self._warn(step, error)
+            self._warn(f"{self.unit} {step}", error)
 
-    def _warn(self, step: int | str, error: Exception) -> None:
+    def _warn(self, when: str, error: Exception) -> None:
         if not self._has_warned:
             self._has_warned = True
-            reason = _first_line(error)
-            sentence = findings.message(
-                "callback-skipped", unit=self.unit, step=step, reason=reason
-            )
+            sentence = findings.message("callback-skipped", when=when, reason=_first_line(error))
             warnings.warn(sentence, stacklevel=2)
 
     def _explain(self, step: int) -> None:
@@ -211,13 +214,32 @@ def _write(path: Path, content: bytes) -> None:
 def _pictures(given: Any, pictures: Any) -> Any:
     """What heatmaps are drawn over, as an array of 1 to 64 pictures."""
     if pictures is None:
-        if isinstance(given, dict) or (isinstance(given, list | tuple) and len(given) > 1):
+        one_input = isinstance(given, list | tuple) and len(given) == 1 and np.ndim(given[0]) == 4
+        pictures = given[0] if one_input else given
+    if isinstance(pictures, dict):
+        raise ImageError("callback-pictures")
+    if isinstance(pictures, list | tuple):
+        # One image an entry, as explain takes them; else the batches of several inputs.
+        if len({np.shape(one) for one in pictures}) > 1 or {np.ndim(one) for one in pictures} - {3}:
             raise ImageError("callback-pictures")
-        pictures = given[0] if isinstance(given, list | tuple) else given
+        pictures = np.array([np.asarray(one) for one in pictures])
     count = len(pictures) if np.ndim(pictures) == 4 else 1
     if not 1 <= count <= _MOST_IMAGES:
         raise ImageError("callback-count", count=count)
     return pictures
+
+
+def _known(options: dict[str, Any]) -> dict[str, Any]:
+    """Checks that these are options of the explainer."""
+    expected = [name for name in inspect.signature(Explainer).parameters if name != "model"]
+    for name, value in options.items():
+        if name not in expected:
+            near = difflib.get_close_matches(name, expected, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise _unknown(
+                name, value, f"options of gradcam.Explainer: {', '.join(expected)}", hint
+            )
+    return options
 
 
 def _folder(value: Any, option: str) -> Path:
@@ -233,18 +255,20 @@ def _whole(value: Any) -> int:
 
 
 def _unit(value: Any) -> str:
-    if value not in ("epoch", "batch"):
+    if not isinstance(value, str) or value not in ("epoch", "batch"):
         raise _unknown("unit", value, "'epoch' or 'batch'")
     return str(value)
 
 
-def _unknown(option: str, value: Any, expected: str) -> GradCamError:
+def _unknown(option: str, value: Any, expected: str, hint: str = "") -> GradCamError:
     advice = "See gradcam.callbacks.ExplainCallback."
     return GradCamError(
-        "unknown-option", option=option, value=value, hint="", expected=expected, advice=advice
+        "unknown-option", option=option, value=value, hint=hint, expected=expected, advice=advice
     )
 
 
 def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    """What an error says, without a full stop and without TensorFlow's names of operations."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    words = _TENSORFLOW_NOISE.sub("", lines[0]).strip().rstrip(".") if lines else ""
+    return words or type(error).__name__

@@ -2,7 +2,7 @@
 
 SENTENCES: dict[str, str] = {
     "callback-folder": (
-        "Received log_dir='{log_dir}' and folder='{folder}', and can't write there: {reason}."
+        "Received log_dir={log_dir!r} and folder={folder!r}, and can't write there: {reason}."
         " Expected folders that exist or can be made. Check the paths and who may write to them."
     ),
     "callback-pictures": (
@@ -15,7 +15,7 @@ SENTENCES: dict[str, str] = {
         " with images[:16]."
     ),
     "callback-skipped": (
-        "ExplainCallback wrote nothing after {unit} {step}: {reason}. The training goes on; this"
+        "ExplainCallback wrote nothing after {when}: {reason}. The training goes on; this"
         " is said once. Expected heatmaps as before: look at the weights for NaN, and whether"
         " there is room in the folders."
     ),

@@ -7,11 +7,14 @@ only wrap `tf.summary.write`, which is used here with the same contents.
 from __future__ import annotations
 
 import os
+import re
 
 import numpy as np
 import tensorflow as tf
 
 from keras_stn.plots.drawing import Picture, encode
+
+_TENSORFLOW_NOISE = re.compile(r"\{\{.*?\}\}\s*|\s*\[Op:\w+\].*")
 
 _SCALAR, _TENSOR, _BLOBS = 1, 2, 3
 """TensorBoard's classes of data."""
@@ -61,3 +64,14 @@ class EventFile:
         )
         with self._writer.as_default():
             tf.summary.write(tag, tensor, step=step, metadata=metadata)
+
+
+def reason_of(error: Exception) -> str:
+    """What an error says, in one line without a full stop and without TensorFlow's names of operations.
+
+    >>> reason_of(OSError("{{function_node f}} No space left [Op:FlushSummaryWriter] name: "))
+    'No space left'
+    """
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    words = _TENSORFLOW_NOISE.sub("", lines[0]).strip().rstrip(".") if lines else ""
+    return words or type(error).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -21,8 +22,8 @@ SENTENCES = {
         "smaller learning rate, clipnorm=1.0 in the optimizer, or a limit in ThetaRegression."
     ),
     "outside": (
-        "{layer!r} sees nothing of {images} {when}: the whole frame lies outside the image, so the output is "
-        "black and no gradient leads back. Expected frames that overlap their images: take smaller steps "
+        "{layer!r} sees nothing of {images} {when}: no point of the frame lies inside the image, so the "
+        "output is {seen}, and no gradient leads back. Expected frames on their images: take smaller steps "
         "(ThetaRegression(step_size=0.1), or a smaller learning rate), or bound theta with limit=1.0."
     ),
     "black": (
@@ -61,11 +62,19 @@ def area_share(pixels: np.ndarray, size: Sequence[int]) -> np.ndarray:
     return cells.sum(axis=(1, 2)) / np.prod(size)
 
 
+def seen_outside(layer: Any) -> str:
+    """What a transformer makes of a frame that lies outside its image."""
+    if layer.fill_mode != "constant":
+        return "the image's edge, repeated"
+    return "of one colour" if layer.fill_value else "black"
+
+
 def problems(view: View) -> dict[str, np.ndarray]:
     """The numbers of the images for which something is wrong, by the code of its sentence."""
     size, pixels = view.size, view.pixels
     is_nan = ~np.isfinite(view.theta).all(axis=1)
-    outside = ~is_nan & (outside_share(pixels, size) == 1)
+    # A mirror shows the image wherever the frame lies.
+    outside = ~is_nan & (outside_share(pixels, size) == 1) & (view.layer.fill_mode != "reflect")
     area = area_share(pixels, size)
     points = np.prod(pixels.shape[1:3])
     shrunk = ~is_nan & ~outside & (area < SMALLEST_SHARE) & (points > 1)

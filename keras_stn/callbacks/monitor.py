@@ -16,12 +16,16 @@ import tensorflow as tf
 
 from keras_stn import checks, plots
 from keras_stn.callbacks import health
-from keras_stn.callbacks.events import EventFile
+from keras_stn.callbacks.events import EventFile, reason_of
 from keras_stn.callbacks.views import HIDDEN, View, look
 from keras_stn.plots.charts import parameter_names
-from keras_stn.plots.pictures import few_enough, usual_range
+from keras_stn.plots.pictures import MOST_IMAGES, few_enough, shown, usual_range
 
 _CANNOT_WRITE = (OSError, tf.errors.OpError)
+_CANNOT_RUN = (
+    "TransformerMonitor could not run the model on its images: {reason}. The training goes on. Expected a "
+    "model that runs on them at all times: call model(images) to see the whole error."
+)
 
 
 @dataclass
@@ -66,8 +70,9 @@ class TransformerMonitor(keras.callbacks.Callback):
     Attributes:
         history: for each transformer by name, its `steps`, `thetas` and shares `outside`.
 
-    A transformer that is called more than once, or shares its name, gets a number for each call: `"stn[1]"`.
-    Calls inside `TimeDistributed`, loops, or a `tf.function` of the model's own can't be looked into.
+    A transformer that is called more than once, as in `TimeDistributed`, or shares its name, gets a number
+    for each call: `"stn[1]"`. Calls inside loops of TensorFlow, or a `tf.function` of the model's own, can't
+    be looked into.
 
     Example:
 
@@ -106,13 +111,17 @@ class TransformerMonitor(keras.callbacks.Callback):
         self.history: dict[str, History] = {}
         self._events: EventFile | None = None
         self._said: set[tuple[str, str]] = set()
+        self._watched: keras.Model | None = None
         self._is_first = True
         self._batches = 0
         self._batch_of_epoch = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Starts anew."""
+        """Starts anew; with another model, from nothing."""
         self._is_first = True
+        if self.model is not self._watched:
+            self._watched = self.model
+            self.history, self._said = {}, set()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Looks at the model before the first epoch; wrong arguments are found here."""
@@ -128,10 +137,14 @@ class TransformerMonitor(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Looks at the model after every so many batches."""
-        # With steps_per_execution, several batches have passed since the last call.
-        before = self._batches
-        self._batches += batch + 1 - self._batch_of_epoch
-        self._batch_of_epoch = batch + 1
+        # With steps_per_execution, several batches have passed since the last call, and Keras counts as many
+        # where an epoch ends sooner.
+        before, passed = (
+            self._batches,
+            min(batch + 1, (self.params or {}).get("steps") or batch + 1),
+        )
+        self._batches += passed - self._batch_of_epoch
+        self._batch_of_epoch = passed
         if self.unit == "batch" and before // self.every < self._batches // self.every:
             self._look_again(self._batches)
 
@@ -146,12 +159,14 @@ class TransformerMonitor(keras.callbacks.Callback):
 
     def _look_first(self, step: int) -> None:
         self._is_first = False
+        views = self._views()
         try:
-            self._look(step)
+            self._write(views, step)
         except _CANNOT_WRITE as error:
+            folder = self.folder and str(self.folder)
             raise ValueError(
                 f"TransformerMonitor can't write to its folders. Received: log_dir={str(self.log_dir)!r}, "
-                f"folder={str(self.folder)!r}. Expected folders that can be made and written to: {error}"
+                f"folder={folder!r}. Expected folders that can be made and written to: {reason_of(error)}."
             ) from error
 
     def _look_again(self, step: int) -> None:
@@ -159,24 +174,31 @@ class TransformerMonitor(keras.callbacks.Callback):
             self._look_first(step)
             return
         try:
-            self._look(step)
+            views = self._views()
+        except (tf.errors.OpError, ValueError) as error:
+            self._say_once("", "run", _CANNOT_RUN.format(reason=reason_of(error)))
+            return
+        try:
+            self._write(views, step)
         except (*_CANNOT_WRITE, ValueError) as error:
             self._say_once("", "write", self._lost(error))
 
     def _lost(self, error: Exception) -> str:
-        lines = str(error).strip().splitlines()
-        reason = lines[0].rstrip(".") if lines else type(error).__name__
+        given = [self.log_dir] if self.folder is None else [self.log_dir, self.folder]
+        folders = " and ".join(repr(str(folder)) for folder in given)
         return (
-            f"TransformerMonitor could not write what it saw: {reason}. The training goes on. "
-            f"Check that there is room in {str(self.log_dir)!r} and "
-            f"{str(self.folder)!r}, and that they can be written to."
+            f"TransformerMonitor could not write what it saw: {reason_of(error)}. The training goes on. "
+            f"Check that there is room in {folders}, and that it can be written there."
         )
 
-    def _look(self, step: int) -> None:
+    def _views(self) -> dict[str, View]:
         """One look at all transformers."""
         views, hidden = look(self.model, self.images)
         for name in hidden:
             self._say_once(name, "hidden", HIDDEN.format(layer=name))
+        return views
+
+    def _write(self, views: dict[str, View], step: int) -> None:
         if self._events is None:
             self._events = EventFile(self.log_dir)
         for name, view in views.items():
@@ -188,13 +210,16 @@ class TransformerMonitor(keras.callbacks.Callback):
     def _check(self, name: str, view: View, step: int) -> None:
         """Keeps theta, and says what is wrong with it."""
         history = self.history.setdefault(name, History())
+        if history.steps[-1:] == [step]:  # a training that goes on begins where it ended
+            del history.steps[-1], history.thetas[-1], history.outside[-1]
         history.steps.append(step)
         history.thetas.append(view.theta)
         history.outside.append(health.outside_share(view.pixels, view.size))
         when = f"after {self.unit} {step}"
         for code, numbers in health.problems(view).items():
             facts = {"layer": name, "images": health.listed(numbers), "when": when}
-            self._say_once(name, code, health.SENTENCES[code].format(**facts))
+            seen = health.seen_outside(view.layer)
+            self._say_once(name, code, health.SENTENCES[code].format(**facts, seen=seen))
 
     def _write_numbers(self, events: EventFile, name: str, view: View, step: int) -> None:
         outside = health.outside_share(view.pixels, view.size)
@@ -211,12 +236,17 @@ class TransformerMonitor(keras.callbacks.Callback):
 
     def _write_pictures(self, events: EventFile, name: str, view: View, step: int) -> None:
         labels = self.labels if len(self.labels) == len(view.images) else None
-        aligned = view.layer.align_corners
+        aligned, colours = view.layer.align_corners, usual_range(view.images)
+        # A model may cut its images into more than fit on a sheet.
+        images, outputs = shown(view.images[:MOST_IMAGES]), shown(view.outputs[:MOST_IMAGES])
+        grids = view.grids[:MOST_IMAGES]
         draw = plots.meshes if _bends(view.layer.transform) else plots.frames
         known = self.history[name]
         drawn = {
-            "frames": draw(view.images, view.grids, view.outputs, labels, align_corners=aligned),
-            "warped": plots.sheet(view.outputs, labels, value_range=usual_range(view.images)),
+            "frames": draw(
+                images, grids, outputs, labels, align_corners=aligned, value_range=colours
+            ),
+            "warped": plots.sheet(outputs, labels, value_range=colours),
             "theta": plots.theta_history(known.thetas, view.layer.transform, _rising(known.steps)),
         }
         for kind, picture in drawn.items():

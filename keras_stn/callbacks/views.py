@@ -15,7 +15,7 @@ from keras_stn.coordinates import to_pixels
 from keras_stn.recording import TransformerCall, recording
 
 HIDDEN = (
-    "TransformerMonitor can't look into {layer!r}: it runs inside a tf.function, a loop or TimeDistributed, "
+    "TransformerMonitor can't look into {layer!r}: it runs inside a tf.function or a loop of TensorFlow, "
     "out of which no tensor can be taken. Expected a layer that the model calls by itself. The other "
     "transformers are watched."
 )
@@ -46,9 +46,10 @@ class View:
 
     @functools.cached_property
     def pixels(self) -> np.ndarray:
-        """The grids in pixels of the images."""
+        """The grids in pixels of the images; NaN where they aren't finite."""
         height, width = self.size
-        x, y = np.moveaxis(self.grids.astype(np.float64), -1, 0)
+        grids = np.where(np.isfinite(self.grids), self.grids.astype(np.float64), np.nan)
+        x, y = np.moveaxis(grids, -1, 0)
         aligned = self.layer.align_corners
         return np.stack([to_pixels(x, width, aligned), to_pixels(y, height, aligned)], axis=-1)
 

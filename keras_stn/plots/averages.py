@@ -10,7 +10,7 @@ import numpy as np
 from keras_stn.plots import drawing
 from keras_stn.plots.drawing import Picture
 from keras_stn.plots.pictures import MOST_IMAGES, as_images, coloured, shown
-from keras_stn.plots.sheets import arranged, fitted, panel_size
+from keras_stn.plots.sheets import arranged, as_labels, fitted, panel_size
 
 _GAP = 4
 
@@ -62,18 +62,21 @@ def _groups(labels: Sequence[Any] | None, count: int) -> dict[str, np.ndarray]:
     """The rows of each class, in the order of the labels."""
     if labels is None:
         return {"all": np.arange(count)}
-    given = np.asarray(labels)
-    if given.shape != (count,):
+    given = as_labels(labels, count)
+    rows: dict[str, list[int]] = {}
+    for row in sorted(range(count), key=lambda row: _order(given[row])):
+        rows.setdefault(str(given[row]), []).append(row)
+    if len(rows) > MOST_IMAGES:
         raise ValueError(
-            f"One label is needed for each image. Received labels of shape {given.shape} for {count} images."
-            " One-hot labels? Give labels.argmax(axis=-1)."
+            f"At most {MOST_IMAGES} classes are drawn. Received {len(rows)}. Choose the images of some."
         )
-    classes = np.unique(given)
-    if len(classes) > MOST_IMAGES:
-        raise ValueError(
-            f"At most {MOST_IMAGES} classes are drawn. Received {len(classes)}. Choose the images of some."
-        )
-    return {str(label): np.flatnonzero(given == label) for label in classes.tolist()}
+    return {name: np.array(numbers) for name, numbers in rows.items()}
+
+
+def _order(label: Any) -> tuple[bool, float, str]:
+    """Numbers by their size, then words."""
+    is_number = isinstance(label, (int, float))
+    return not is_number, float(label) if is_number else 0.0, str(label)
 
 
 def _mean(images: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -164,7 +164,7 @@ def _with_axes(
 ) -> Picture:
     """The plot with the ends of its axes written beside it."""
     high, low = f"{vertical[1]:.3g}", f"{vertical[0]:.3g}"
-    left = drawing.text_width("-0.0000")
+    left = drawing.text_width("-0.000888")  # no other three digits take more
     page = drawing.blank(_HEIGHT + TEXT_HEIGHT + 4, left + 6 + _WIDTH + 1)
     page[1 : 1 + _HEIGHT, left + 5 : left + 5 + _WIDTH] = plot
     page[0, left + 4 :] = page[_HEIGHT + 1, left + 4 :] = FAINT

@@ -90,7 +90,7 @@ def shown(images: np.ndarray) -> np.ndarray:
     """Grey or RGB as it is; other numbers of channels as their mean magnitude, one channel."""
     if images.shape[3] in (1, 3):
         return images
-    return np.abs(images.astype(np.float32)).mean(axis=3, keepdims=True)
+    return np.abs(images.astype(np.float64)).mean(axis=3, keepdims=True)
 
 
 def coloured(images: np.ndarray, value_range: Range) -> Picture:

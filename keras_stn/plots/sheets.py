@@ -66,13 +66,31 @@ def numbered(labels: Sequence[Any] | None, count: int) -> list[str]:
     """One label an image: those given, or numbers."""
     if labels is None:
         return [f"image {number}" for number in range(count)]
-    listed = [str(label) for label in np.asarray(labels).tolist()] if len(labels) else []
-    if len(listed) != count:
-        raise ValueError(
-            f"One label is needed for each image. Received {len(listed)} labels for {count} images. "
-            "Leave labels out to number the images."
+    return [str(label) for label in as_labels(labels, count)]
+
+
+def as_labels(labels: Any, count: int) -> list[Any]:
+    """Labels as a list of numbers or words, one for each image; they may stand in a column."""
+    given = list(labels) if isinstance(labels, str) else labels
+    try:
+        array = np.asarray(given)
+    except ValueError:  # lists of several lengths
+        array = np.asarray(given, dtype=object)
+    if array.shape not in ((count,), (count, 1)):
+        received = f"labels of shape {array.shape}" if array.ndim else f"labels={labels!r}"
+        advice = (
+            "One-hot labels? Give labels.argmax(axis=-1)."
+            if array.ndim == 2
+            else "Give a list or an array as long as the batch, or leave labels out."
         )
-    return listed
+        raise ValueError(
+            f"One label is needed for each image. Received {received} for {count} images. {advice}"
+        )
+    plain = array.reshape(-1).tolist()
+    # The words of a tensor are bytes.
+    return [
+        label.decode(errors="replace") if isinstance(label, bytes) else label for label in plain
+    ]
 
 
 def arranged(panels: Sequence[Picture], labels: Sequence[str], columns: int | None) -> Picture:
