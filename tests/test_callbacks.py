@@ -396,7 +396,8 @@ def test_a_transformer_inside_a_traced_function_is_named(tmp_path):
     said = "can't look into 'hidden'.*The other transformers"
     with pytest.warns(UserWarning, match=said) as caught:
         fit(model, monitor, epochs=2)
-    assert len(caught) == 1
+    # On Python 3.13 TensorFlow's autograph adds deprecations of its own.
+    assert sum(warning.category is UserWarning for warning in caught) == 1
     assert set(monitor.history) == {"seen"}
 
 
