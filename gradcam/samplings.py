@@ -72,16 +72,17 @@ def find(
 
 def _crops(call: Call) -> bool:
     """Whether a layer cuts a part out of the images, or pads them, and so moves what is in them."""
-    before, after = (
-        [tensor.shape[axis] for axis in POSITION_AXES[call.data_format or "channels_last"]]
-        for tensor in (call.inputs[0], call.outputs[0])
-    )
-    if "CenterCrop" in call.families:
-        return before != after or None in before
+    is_crop = "CenterCrop" in call.families
     names = ("crop_to_aspect_ratio", "pad_to_aspect_ratio")
-    if "Resizing" not in call.families or not any(getattr(call.layer, n, 0) for n in names):
+    may_crop = "Resizing" in call.families and any(getattr(call.layer, n, 0) for n in names)
+    if not (is_crop or may_crop):
         return False
-    return None in before or bool(before[0] * after[1] != before[1] * after[0])
+    axes = POSITION_AXES[call.data_format or "channels_last"]
+    before = [call.inputs[0].shape[axis] for axis in axes]
+    after = [call.outputs[0].shape[axis] for axis in axes]
+    if None in before:
+        return True  # for some sizes it does
+    return before != after if is_crop else before[0] * after[1] != before[1] * after[0]
 
 
 def _rounds(operation: tf.Operation) -> bool:
