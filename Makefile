@@ -21,7 +21,7 @@ demo: $(VENV)/.demo
 	$(BIN)/gradcam demo --out $(DEMO)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -30,7 +30,7 @@ lint: $(VENV)/.test
 
 test-oldest:
 	$(MAKE) $(OLDEST)/.oldest VENV=$(OLDEST)
-	$(OLDEST)/bin/python -m pytest -n 2 $(CORE_TESTS) $(PYTEST_ARGS)
+	$(OLDEST)/bin/python -m pytest -n 2 --dist worksteal $(CORE_TESTS) $(PYTEST_ARGS)
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
