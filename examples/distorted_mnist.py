@@ -80,7 +80,7 @@ SCHEDULES = {
         "quick",
         train=8000,
         test=2000,
-        iterations=400,
+        iterations=300,
         batch=64,
         parameters=100_000,
         models=("FCN", "CNN", "ST-FCN affine", "ST-CNN affine"),
