@@ -9,8 +9,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OLDEST ?= .venv-oldest
 DEMO ?= gradcam-demo
-CORE_TESTS ?= $(addprefix tests/test_,$(addsuffix .py,layers saving theta sampler tap methods \
-	targets explainer warps loading saved_models same_map plots))
+CORE_TESTS ?= $(addprefix tests/keras_stn/test_,$(addsuffix .py,layers saving theta sampler plots)) \
+	$(addprefix tests/gradcam/,trace/test_tap.py targets cam/test_methods.py cam/test_explainer.py \
+	cam/test_warps.py cam/test_same_map.py loading/test_loading.py loading/test_saved_models.py)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2

@@ -129,9 +129,9 @@ def loop(folder: Path) -> dict[str, float]:
 
 def command(folder: Path, number: str) -> dict[str, float]:
     """Run `gradcam explain`, with a look at its memory at a tenth and at the end."""
-    from gradcam import cli  # noqa: PLC0415
-    from gradcam.jobs import job  # noqa: PLC0415
-    from gradcam.jobs.manifest import Manifest  # noqa: PLC0415
+    from gradcam.command import main as cli  # noqa: PLC0415
+    from gradcam.command.run import job  # noqa: PLC0415
+    from gradcam.command.run.manifest import Manifest  # noqa: PLC0415
 
     count = len(list((folder / "photos").iterdir()))
     memory: dict[int, int] = {}

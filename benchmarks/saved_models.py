@@ -109,7 +109,7 @@ def _opening(path: Path) -> str:
 def open_once(path: Path) -> None:
     """Open a SavedModel and print what it took."""
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    importlib.import_module("gradcam.saved_models")
+    importlib.import_module("gradcam.loading.saved_models")
     tf.Variable(tf.zeros(8))  # what TensorFlow itself takes
     kept = []
     start = time.perf_counter()

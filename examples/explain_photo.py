@@ -14,7 +14,7 @@ import cv2
 
 import gradcam
 
-ASSETS = resources.files("gradcam") / "assets"
+ASSETS = resources.files("gradcam.command") / "assets"
 
 
 def main(arguments=None):

@@ -7,7 +7,7 @@ board.
 
 Run it in the repository's folder, which takes a few minutes on two cores:
 
-    python -m examples.train_demo_model --out gradcam/assets
+    python -m examples.train_demo_model --out gradcam/command/assets
 
 The same seed gives the same pictures (OpenCV 5 draws other fonts than 4) and, on one machine, the same
 weights. The shipped file was written with the oldest supported Keras, which `make test-oldest` installs;

@@ -36,14 +36,14 @@ from gradcam.errors import (
 
 if TYPE_CHECKING:
     from gradcam import callbacks, targets
+    from gradcam.cam.explainer import Explainer, explain
+    from gradcam.cam.explanation import Explanation
+    from gradcam.cam.methods import METHODS
     from gradcam.doctor import Diagnosis, Finding, diagnose
-    from gradcam.explainer import Explainer, explain
-    from gradcam.explanation import Explanation
-    from gradcam.feature_maps import LayerInfo
-    from gradcam.images import read_images
-    from gradcam.inspection import layers
     from gradcam.loading import load_model
-    from gradcam.methods import METHODS
+    from gradcam.pictures import read_images
+    from gradcam.trace.feature_maps import LayerInfo
+    from gradcam.trace.inspection import layers
 
 __all__ = [
     "METHODS",
@@ -74,18 +74,18 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "METHODS": "methods",
+    "METHODS": "cam.methods",
     "Diagnosis": "doctor",
-    "Explainer": "explainer",
-    "Explanation": "explanation",
+    "Explainer": "cam.explainer",
+    "Explanation": "cam.explanation",
     "Finding": "doctor",
     "callbacks": "callbacks",
-    "LayerInfo": "feature_maps",
+    "LayerInfo": "trace.feature_maps",
     "diagnose": "doctor",
-    "explain": "explainer",
-    "layers": "inspection",
+    "explain": "cam.explainer",
+    "layers": "trace.inspection",
     "load_model": "loading",
-    "read_images": "images",
+    "read_images": "pictures",
     "targets": "targets",
 }
 _WITHOUT_TENSORFLOW = {"read_images"}

@@ -2,6 +2,6 @@
 
 import sys
 
-from gradcam.cli import main
+from gradcam.command.main import main
 
 sys.exit(main())

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradcam import findings
+from gradcam.messages import findings
 
 
 class GradCamError(ValueError):

@@ -11,7 +11,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from tests import model_files
+from tests.support import model_files
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2

@@ -11,7 +11,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from gradcam.images import encode
+from gradcam.pictures import encode
 
 # TensorBoard's classes of data: words are tensors, a picture is a sequence of blobs.
 _TENSOR, _BLOBS = 2, 3

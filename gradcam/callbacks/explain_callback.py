@@ -17,11 +17,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gradcam import findings, images
+from gradcam import pictures
 from gradcam.callbacks.events import EventFile
+from gradcam.cam.explainer import Explainer
+from gradcam.cam.explanation import Explanation
 from gradcam.errors import GradCamError, ImageError
-from gradcam.explainer import Explainer
-from gradcam.explanation import Explanation
+from gradcam.messages import findings
 
 _MOST_IMAGES = 64
 _GAP = 4
@@ -180,7 +181,7 @@ class ExplainCallback(keras.callbacks.Callback):
             self._events.words("heatmaps/warnings", explanation.warnings, step)
         self._events.flush()
         if self.folder is not None:
-            _write(self.folder / f"heatmaps-{self.unit}-{step:04d}.png", images.encode(sheet))
+            _write(self.folder / f"heatmaps-{self.unit}-{step:04d}.png", pictures.encode(sheet))
 
 
 def _sheet(overlays: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from gradcam import findings
+from gradcam.messages import findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

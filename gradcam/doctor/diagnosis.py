@@ -8,7 +8,7 @@ import textwrap
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from gradcam import findings
+from gradcam.messages import findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

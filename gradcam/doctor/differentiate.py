@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gradcam import blockers
+from gradcam.trace import blockers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradcam.taps import Recording
+    from gradcam.trace.taps import Recording
 
 # Operations without a gradient that are looked past before it is given up.
 _PATIENCE = 20

@@ -9,14 +9,14 @@ import tensorflow as tf
 from gradcam.doctor import losses
 from gradcam.doctor.careful import attempt
 from gradcam.doctor.diagnosis import Finding, finding
-from gradcam.graph import through_shape_ops
-from gradcam.logits import MAKES_SCORES
+from gradcam.trace.graph import through_shape_ops
+from gradcam.trace.logits import MAKES_SCORES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from gradcam.doctor.view import View
-    from gradcam.logits import Output
+    from gradcam.trace.logits import Output
 
 # Keras' losses that take logits or probabilities, without underscores, and the activation for each.
 _ACTIVATIONS = {

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gradcam import findings
 from gradcam.doctor.diagnosis import Finding, finding
 from gradcam.doctor.view import image_numbers
-from gradcam.feature_maps import positions
-from gradcam.graph import SHAPE_OPS
+from gradcam.messages import findings
+from gradcam.trace.feature_maps import positions
+from gradcam.trace.graph import SHAPE_OPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from gradcam.doctor.view import View
-    from gradcam.logits import Output
-    from gradcam.recorder import Call
+    from gradcam.trace.logits import Output
+    from gradcam.trace.recorder import Call
 
 _COARSE = 4
 _SURE = 0.9999

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gradcam import findings, recorder
 from gradcam.doctor import unbuilt
 from gradcam.doctor.diagnosis import Finding, finding, from_error, retold
 from gradcam.doctor.measures import are_alike
 from gradcam.doctor.view import describe, image_numbers
 from gradcam.doctor.zeros import has_zero_kernel
 from gradcam.errors import GradCamError
-from gradcam.graph import SHAPE_OPS, ancestors, descendants, through_shape_ops
-from gradcam.taps import reason_of
+from gradcam.messages import findings
+from gradcam.trace import recorder
+from gradcam.trace.graph import SHAPE_OPS, ancestors, descendants, through_shape_ops
+from gradcam.trace.taps import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from gradcam.doctor.view import View
-    from gradcam.recorder import Call
+    from gradcam.trace.recorder import Call
 
 RELU = frozenset({"Relu", "Relu6"})
 CONVOLUTION = re.compile(r"(Base)?(Separable|Depthwise)?Conv\d?D?(Transpose)?|\w*Conv[123]D\w*")

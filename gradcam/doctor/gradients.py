@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gradcam import blockers, findings
+from gradcam.cam.evidence import HALF_SCALE
 from gradcam.doctor.careful import finding_of
 from gradcam.doctor.closed import Closed, closed_operations
 from gradcam.doctor.diagnosis import Finding, LayerGradient, finding, retold
@@ -15,13 +15,14 @@ from gradcam.doctor.measures import norm
 from gradcam.doctor.view import describe, image_numbers
 from gradcam.doctor.zeros import has_zero_kernel
 from gradcam.errors import NotAFeatureMapError
-from gradcam.evidence import HALF_SCALE
+from gradcam.messages import findings
+from gradcam.trace import blockers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from gradcam.doctor.view import View
-    from gradcam.recorder import Call
+    from gradcam.trace.recorder import Call
 
 # A gradient this much smaller than the one behind it has died where something is saturated.
 _FADED = 1e-5

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gradcam import findings, inputs
 from gradcam.doctor.diagnosis import Finding, finding, from_error
 from gradcam.errors import ImageError
-from gradcam.graph import SHAPE_OPS
+from gradcam.messages import findings
+from gradcam.trace import inputs
+from gradcam.trace.graph import SHAPE_OPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from gradcam.doctor.view import View
-    from gradcam.inputs import Batch
-    from gradcam.recorder import Call
-    from gradcam.taps import Source
+    from gradcam.trace.inputs import Batch
+    from gradcam.trace.recorder import Call
+    from gradcam.trace.taps import Source
 
 WHERE = "images"
 # Constants that images are divided by where they come as 0 to 255; preprocessing multiplies by

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gradcam.doctor.view import View
-    from gradcam.logits import Output
+    from gradcam.trace.logits import Output
 
 
 def given_or_compiled(model: Any, loss: Any) -> Any:

@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gradcam import findings, transformers, warps
+from gradcam.cam import warps
 from gradcam.doctor.careful import attempt, finding_of
 from gradcam.doctor.diagnosis import Finding, finding
 from gradcam.doctor.view import image_numbers
 from gradcam.errors import GradCamError
+from gradcam.messages import findings
+from gradcam.trace import transformers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from gradcam.doctor.view import View
-    from gradcam.recorder import Call
+    from gradcam.trace.recorder import Call
 
 # Shares of the grid outside of the image.
 _BLACK, _MUCH, _SOME = 0.98, 0.5, 0.1

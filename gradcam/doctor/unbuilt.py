@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from gradcam import recorder
-from gradcam.taps import KerasSource
+from gradcam.trace import recorder
+from gradcam.trace.taps import KerasSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gradcam.recorder import Call
-    from gradcam.taps import Recording, Source
+    from gradcam.trace.recorder import Call
+    from gradcam.trace.taps import Recording, Source
 
 
 class UnbuiltSource(KerasSource):

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradcam import findings
 from gradcam.doctor.diagnosis import Finding, finding
+from gradcam.messages import findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gradcam.taps import Source
+    from gradcam.trace.taps import Source
 
 
 def not_finite(source: Source) -> Iterator[Finding]:

@@ -8,24 +8,26 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import tensorflow as tf
 
-from gradcam import paths, program, targets
+from gradcam.cam import program
 from gradcam.doctor import differentiate
 from gradcam.doctor.careful import attempt
 from gradcam.doctor.diagnosis import Finding
 from gradcam.doctor.measures import Measures
-from gradcam.feature_maps import FeatureMaps
-from gradcam.graph import ancestors, descendants
-from gradcam.taps import Recording
+from gradcam.targets import resolving
+from gradcam.trace import paths
+from gradcam.trace.feature_maps import FeatureMaps
+from gradcam.trace.graph import ancestors, descendants
+from gradcam.trace.taps import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import numpy as np
 
-    from gradcam.inputs import Batch
-    from gradcam.recorder import Call
-    from gradcam.scoring import Outputs, Target
-    from gradcam.taps import Source
+    from gradcam.targets.scoring import Outputs, Target
+    from gradcam.trace.inputs import Batch
+    from gradcam.trace.recorder import Call
+    from gradcam.trace.taps import Source
 
 # Their result tells of shapes alone, not of the values that go in.
 _SHAPE_ONLY = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
@@ -188,12 +190,12 @@ def _aim(view: View, outputs: Outputs, given: Any) -> None:
         scores = [_default_score(outputs.select(n)) for n in range(len(outputs.values))]
         view.scores = tf.add_n(scores)
         is_one = len(scores) == 1
-        resolved = attempt(lambda: targets.resolve(None, outputs, None))[0] if is_one else None
+        resolved = attempt(lambda: resolving.resolve(None, outputs, None))[0] if is_one else None
         view.target = str(resolved) if resolved else "the outputs"
         return
-    target = targets.as_target(given)
+    target = resolving.as_target(given)
     arguments = target.arguments(len(view.batch))
-    target = targets.resolve(target, outputs, None)
+    target = resolving.resolve(target, outputs, None)
     target.check(outputs, arguments)
     constants = tf.nest.map_structure(tf.constant, arguments)
     view.scores = target.score(outputs, target.prepare(outputs, constants))[:, 0]
@@ -205,7 +207,7 @@ def _default_score(outputs: Outputs) -> tf.Tensor:
     """The score of one output: its default target, or its mean where it has none."""
 
     def score() -> tf.Tensor:
-        target = targets.resolve(None, outputs, None)
+        target = resolving.resolve(None, outputs, None)
         return target.score(outputs, target.prepare(outputs, ()))[:, 0]
 
     value = outputs.values[0]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gradcam import taps
 from gradcam.doctor import forward, inputs, values
 from gradcam.doctor.careful import attempt, finding_of, not_looked_at
 from gradcam.doctor.diagnosis import Diagnosis, Finding, LayerGradient, finding, ordered, retold
@@ -23,13 +22,14 @@ from gradcam.doctor.unbuilt import UnbuiltSource
 from gradcam.doctor.view import Check, look
 from gradcam.doctor.weights import Weights
 from gradcam.errors import ModelError
-from gradcam.taps import reason_of
+from gradcam.trace import taps
+from gradcam.trace.taps import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gradcam.inputs import Batch
-    from gradcam.taps import Recording, Source
+    from gradcam.trace.inputs import Batch
+    from gradcam.trace.taps import Recording, Source
 
 
 def diagnose(

@@ -8,20 +8,21 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from gradcam import blockers, findings
 from gradcam.doctor import losses
 from gradcam.doctor.careful import attempt
 from gradcam.doctor.diagnosis import Finding, finding
 from gradcam.doctor.zeros import has_zero_kernel, is_added
-from gradcam.graph import ancestors, descendants
-from gradcam.taps import reason_of
+from gradcam.messages import findings
+from gradcam.trace import blockers
+from gradcam.trace.graph import ancestors, descendants
+from gradcam.trace.taps import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from gradcam.doctor.view import View
-    from gradcam.recorder import Call
-    from gradcam.taps import Recording
+    from gradcam.trace.recorder import Call
+    from gradcam.trace.taps import Recording
 
 # Mean magnitudes of gradients differ by a few powers of ten between healthy layers.
 _FAR = 1e5

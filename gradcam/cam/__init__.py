@@ -1,0 +1,1 @@
+"""The walk: site, evidence, method, map, heatmap."""

@@ -1,0 +1,1 @@
+"""The model that a command was given: loaded, looked at, fed."""

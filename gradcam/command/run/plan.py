@@ -1,0 +1,285 @@
+"""From a request to explainers that are ready: everything that can be refused is refused here.
+
+Nothing has been written yet. What remains to go wrong belongs to a single photograph.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradcam.cam.explainer import Explainer
+from gradcam.command.model import labels, models, preprocessing
+from gradcam.command.model.survey import OutputInfo, Survey, survey
+from gradcam.errors import ImageError, TargetError
+from gradcam.messages import findings
+from gradcam.targets import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from gradcam.command.model.preprocessing import Preprocess
+    from gradcam.command.run.request import Request
+
+_TOP = re.compile(r"top(\d+)")
+
+SIDES = ("negative", "positive")
+"""What the sides of a single sigmoid unit are called where nobody names them."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One call of an explainer for each batch: a layer, a method, a class or several."""
+
+    explainer: Explainer
+    layer: str
+    method: str
+    target: Any
+    top_k: int | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model with everything that is asked about each photograph.
+
+    Attributes:
+        request: what was asked for.
+        height: of the model's input.
+        width: of the model's input.
+        channels: 1 or 3.
+        channels_first: whether the axis of channels comes before the positions.
+        batch_size: images at once; `fixed_batch` where the model takes no other number.
+        fixed_batch: whether batches must be full.
+        preprocess: from 0..255 to what the model takes.
+        questions: the calls for each batch.
+        output: the output that is explained, and its number.
+        class_names: the names of the classes, or None.
+        settings: what the manifest says; another run with these gives the same files.
+        notes: sentences on what was found out, to be shown once.
+        warnings: sentences that hold for every photograph.
+    """
+
+    request: Request
+    height: int
+    width: int
+    channels: int
+    channels_first: bool
+    batch_size: int
+    fixed_batch: bool
+    preprocess: Preprocess
+    questions: tuple[Question, ...]
+    output: OutputInfo
+    output_number: int
+    class_names: list[str] | None
+    settings: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def batch(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
+        """Pixels (height, width, channels) of some images as what the model takes."""
+        images = self.preprocess(np.stack(pixels).astype(np.float32))
+        return np.moveaxis(images, -1, 1) if self.channels_first else images
+
+
+def make(request: Request, model: Any, network: str | None) -> Plan:
+    """Everything that a request needs of a model.
+
+    Args:
+        request: the checked options.
+        model: the loaded model.
+        network: the network of `keras.applications` that it is, if it is one.
+
+    Raises:
+        GradCamError: the request doesn't fit the model.
+    """
+    known = survey(model)
+    channels_first, channels = _channels(known)
+    height, width = _size(request, known, channels_first)
+    name, reason = preprocessing.choose(request.preprocess, network, known)
+    notes, warnings = [f"Preprocessing: {name}, {reason}."], []
+    if name == "raw" and known.doubt and request.preprocess is None:
+        facts = {"layer": known.scaling[0], "doubt": known.doubt}
+        warnings.append(findings.message("warn-scaling-doubt", **facts))
+    number, output = _output(request, known)
+    names = _class_names(request, network, output, notes, warnings)
+    preprocess = preprocessing.function(name)
+    example = preprocess(np.zeros((known.shape[0] or 1, height, width, channels), np.float32))
+    example = np.moveaxis(example, -1, 1) if channels_first else example
+    questions = _questions(request, model, names, output, example)
+    settings = _settings(request, questions, name, (height, width), names)
+    return Plan(
+        request=request,
+        height=height,
+        width=width,
+        channels=channels,
+        channels_first=channels_first,
+        batch_size=known.shape[0] or request.batch_size,
+        fixed_batch=known.shape[0] is not None,
+        preprocess=preprocess,
+        questions=questions,
+        output=output,
+        output_number=number,
+        class_names=names,
+        settings=settings,
+        notes=notes,
+        warnings=warnings,
+    )
+
+
+def _channels(known: Survey) -> tuple[bool, int]:
+    """Whether the channels come first, and how many there are; an open number is taken as RGB."""
+    _, first, _, last = known.shape
+    channels_first = last not in {1, 3, None} and first in {1, 3}
+    channels = (first if channels_first else last) or 3
+    if channels not in {1, 3}:
+        raise ImageError("model-channels", channels=channels, shape=known.shape)
+    return channels_first, channels
+
+
+def _size(request: Request, known: Survey, channels_first: bool) -> tuple[int, int]:
+    sizes = known.shape[2:] if channels_first else known.shape[1:3]
+    if None in sizes and request.size is None:
+        raise ImageError("size-unknown")
+    height, width = (
+        size or asked for size, asked in zip(sizes, request.size or (0, 0), strict=True)
+    )
+    if request.size not in {None, (height, width)}:
+        expected = " x ".join("any" if size is None else str(size) for size in sizes)
+        size = "{}x{}".format(*request.size) if request.size else ""
+        raise ImageError("size-differs", size=size, expected=expected)
+    return height, width
+
+
+def _output(request: Request, known: Survey) -> tuple[int, OutputInfo]:
+    """The output that is explained; one of several has to be named."""
+    names = [output.name for output in known.outputs]
+    if request.output is None:
+        if len(names) > 1:
+            raise TargetError("output-missing", count=len(names), names=findings.listing(names))
+        return 0, known.outputs[0]
+    if request.output not in names:
+        hint = findings.suggestion(request.output, names)
+        listed = findings.listing(names)
+        raise TargetError("output-unknown", name=request.output, names=listed, hint=hint)
+    number = names.index(request.output)
+    return number, known.outputs[number]
+
+
+def _class_names(
+    request: Request,
+    network: str | None,
+    output: OutputInfo,
+    notes: list[str],
+    warnings: list[str],
+) -> list[str] | None:
+    """The names given with the request, found beside the model, or known of the network."""
+    classes = output.shape[-1] if len(output.shape) in {2, 4} else 1
+    possible = {classes, 2} if classes == 1 else {classes}
+    if request.labels is not None:
+        path, names = request.labels
+        if classes is not None and len(names) not in possible:
+            facts = {"path": findings.printable(path), "count": len(names), "classes": classes}
+            raise TargetError("labels-count", **facts)
+        return names
+    if network is not None:
+        found = models.class_names()
+        if found is None:
+            warnings.append(findings.message("warn-no-class-names"))
+        return found
+    beside = labels.beside(request.model)
+    found = _beside(beside, classes, possible, notes, warnings) if beside else None
+    is_yes_or_no = output.shape[1:] == (1,) and output.ending == "sigmoid"
+    return list(SIDES) if found is None and is_yes_or_no else found
+
+
+def _beside(
+    path: Path, classes: int | None, possible: set[Any], notes: list[str], warnings: list[str]
+) -> list[str] | None:
+    names = labels.read(path)
+    shown = findings.printable(path)
+    if classes is not None and len(names) not in possible:
+        facts = {"path": shown, "count": len(names), "classes": classes}
+        warnings.append(findings.message("warn-labels-count", **facts))
+        return None
+    notes.append(f"Class names: {len(names)}, from {shown}.")
+    return names
+
+
+def _questions(
+    request: Request,
+    model: Any,
+    names: list[str] | None,
+    output: OutputInfo,
+    example: np.ndarray,
+) -> tuple[Question, ...]:
+    """The explainers, traced: what doesn't fit the model is refused before anything is written."""
+    questions = []
+    for layer in request.layers:
+        for method in request.methods:
+            explainer = Explainer(
+                model,
+                layer,
+                method,
+                score=request.score,
+                class_names=names,
+                batch_size=example.shape[0] if example.shape[0] > 1 else request.batch_size,
+            )
+            for text in request.classes:
+                index, top_k = _target(text, names)
+                target = index if request.output is None else Output(output.name, index)
+                (path,) = explainer.prepare(example, target, top_k)
+                questions.append(Question(explainer, path, method, target, top_k))
+    return tuple(questions)
+
+
+def _target(text: str | None, names: list[str] | None) -> tuple[int | None, int | None]:
+    """The class, or the number of top classes, that `--class` means."""
+    if text is None:
+        return None, None
+    if names is not None and text in names:
+        indices = [index for index, name in enumerate(names) if name == text]
+        if len(indices) > 1:
+            listed = findings.listing(indices)
+            raise TargetError("class-ambiguous", name=text, indices=listed, first=indices[0])
+        return indices[0], None
+    top = _TOP.fullmatch(text)
+    if top:
+        return None, int(top[1])
+    if re.fullmatch(r"-?\d{1,9}", text):
+        return int(text), None
+    if names is None:
+        raise TargetError("class-without-names", name=text)
+    hint = findings.suggestion(text, names)
+    raise TargetError("unknown-class", name=text, names=findings.listing(names), hint=hint)
+
+
+def _settings(
+    request: Request,
+    questions: Sequence[Question],
+    preprocess: str,
+    size: tuple[int, int],
+    names: list[str] | None,
+) -> dict[str, Any]:
+    """What decides about the results; `layer` is a list where several were asked for."""
+    layers = list(dict.fromkeys(question.layer for question in questions))
+    classes = [text or "top1" for text in request.classes]
+    digest = hashlib.sha256("\n".join(names).encode(errors="replace")) if names else None
+    return {
+        "layer": layers[0] if len(layers) == 1 else layers,
+        "methods": list(request.methods),
+        "class": classes[0] if len(classes) == 1 else classes,
+        "preprocess": preprocess,
+        "size": list(size),
+        "score": request.score,
+        "output": request.output,
+        "class_names": digest.hexdigest()[:16] if digest else None,
+        "save": list(request.save),
+        "alpha": request.alpha,
+        "colormap": request.colormap,
+        "report": request.report,
+    }

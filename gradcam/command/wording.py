@@ -1,0 +1,122 @@
+"""What the command says in other words than the Python API: it has options, and not all of them."""
+
+_UNSAFE = "If you trust whoever made it, --unsafe"
+_OTHERS = "Name another with --class or --layer"
+_EIGENCAM = "--method eigencam shows what stands out without a gradient."
+
+INSTEAD: dict[str, str] = {
+    # the model
+    "custom-object": (
+        "'{path}' needs what Keras does not have: {what}. Expected to be told where it is. In the"
+        " command, --import MODULE imports the module that defines it.{advice}"
+    ),
+    "code-unreadable": (
+        "The code of the Lambda layer '{layer}' in '{path}' can't be read: {reason}. Expected code"
+        " written by Python {version}; each version of Python writes its own. Write the function"
+        " anew in a module, under the name {layer}, and give the module with --import MODULE."
+    ),
+    "unsafe-file": (
+        "'{path}' brings Python code along, which loading would run: {what}. Expected a file"
+        f" without code. {_UNSAFE} runs it."
+    ),
+    "saved-model-unsafe": (
+        "The SavedModel '{path}' is a program that does more than compute: {found}. Expected one"
+        f" that touches no files and runs no Python. {_UNSAFE} opens it."
+    ),
+    "signature-of-a-file": (
+        "Received --signature {signature} for '{path}', which is a Keras model. Expected a"
+        " signature only with the directory of a SavedModel. Leave it out."
+    ),
+    "signature-unknown": (
+        "The SavedModel '{path}' has no signature '{name}'.{hint} Expected one of: {names}."
+        " Choose it with --signature."
+    ),
+    "signature-in-doubt": (
+        "The SavedModel '{path}' has several signatures, and none is called serving_default."
+        " Expected one of: {names}. Choose it with --signature."
+    ),
+    "saved-model-unfed": (
+        "The signature '{signature}' of the SavedModel '{path}' leaves out inputs that its graph"
+        " needs: {names}. Expected a signature with all of them. Choose another one with"
+        " --signature, or export the model again for inference."
+    ),
+    "cannot-run": (
+        "The model '{name}' raised {error} in {where}, on inputs of shape {shapes}: {reason}."
+        " Expected a model that runs on these inputs. Correct it; or, where it takes images of any"
+        " size, give another --size."
+    ),
+    # the question
+    "no-feature-map": (
+        "The model '{name}' has no feature map before the target: {reason}. Expected a layer whose"
+        " output is (batch, positions..., channels) with more than one position, such as a"
+        " convolution. gradcam layers --model M gives the reason of each layer."
+    ),
+    "unknown-class": (
+        "The class '{name}' is not among the class names. Expected one of: {names}.{hint} For"
+        " several, give --class several times."
+    ),
+    "top-k": (
+        "Received --class top{top_k}. Expected {expected}. Give another number, name one class, or"
+        " leave --class out for the top class."
+    ),
+    "one-unit": (
+        "Received --class {index}, but the output is one linear unit. Expected --class 0, the unit"
+        " itself. Leave --class out."
+    ),
+    # warnings
+    "warn-one-linear-unit": (
+        "The output is one linear unit: what makes it larger was explained. That is right for a"
+        " quantity, and for the yes of a yes or no. For the other side, use gradcam.explain in"
+        " Python with counterfactual=True."
+    ),
+    "warn-class-independent": (
+        "'{method}' does not look at the target: the map is the same for every class. Choose"
+        " another --method to explain a class."
+    ),
+    "warn-warped-frame": (
+        "'{path}' sees the image warped by {names}, and the way back isn't known: transformers in"
+        " parallel, beside the image itself or inside a loop, a crop inside the model, or sampling"
+        " that is no layer with the interface of keras_stn.SpatialTransformer. The heatmap lies in"
+        " the warped frame, so over the photograph it points to the wrong places. Choose a --layer"
+        " before {names}; of a crop, crop the photographs yourself; of an export, give the Keras"
+        " model that it was made from."
+    ),
+    "warn-all-negative": (
+        "image {image}: everything in '{path}' speaks {against} {target}, so nothing is left to be"
+        f" shown. {_OTHERS}."
+    ),
+    "warn-negative-activations": (
+        "image {image}: the activations of '{path}' are negative on the whole where {method} counts"
+        " them, so its map is negative, and nothing is left to be shown. Choose another --method or"
+        " --layer."
+    ),
+    "warn-zero-gradient": (
+        "image {image}: the gradient of {target} is zero everywhere in '{path}', so the map is"
+        " zero{reason}. Look for a saturated activation or a dead ReLU after the layer;"
+        f" {_EIGENCAM}"
+    ),
+    "warn-no-positive-gradient": (
+        "image {image}: the gradient of {target} is {sign} nowhere that '{path}' is active, and"
+        f" {{method}} keeps nothing else, so the map is zero. {_OTHERS}, or choose another"
+        " --method."
+    ),
+    "warn-inactive": (
+        "image {image}: the activations of '{path}' are zero wherever the gradient of {target} is"
+        f" not, so the map is zero. Choose another --layer; {_EIGENCAM}"
+    ),
+    "warn-zero-map": (
+        "image {image}: {method} adds what speaks for and against {target} in '{path}' up to zero"
+        " everywhere. Choose another --method, such as {other}."
+    ),
+    "warn-no-effect": (
+        "image {image}: {target} stays the same whichever channel of '{path}' is set to zero, so"
+        " the map is zero. Look for a saturated activation or a dead ReLU after the layer;"
+        f" {_EIGENCAM}"
+    ),
+    "warn-constant-channels": (
+        "image {image}: every channel of '{path}' has one value at all positions, so scorecam has"
+        " nothing to mask the image with, and the map is zero. Choose a --layer with more"
+        f" positions; {_EIGENCAM}"
+    ),
+}
+"""By code, in the place of the sentence that `gradcam.messages.findings.SENTENCES` has."""

@@ -1,0 +1,160 @@
+"""The codes and sentences that errors, warnings and the doctor share.
+
+Each finding says what was received, what was expected and what to do. Facts fill the places in
+braces; a fact that is empty leaves nothing behind, so optional hints carry their own leading space.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import re
+from typing import TYPE_CHECKING
+
+from gradcam.messages import (
+    about_callbacks,
+    about_commands,
+    about_diagnosis,
+    about_files,
+    about_images,
+    about_layers,
+    about_models,
+    about_reports,
+    about_saved_models,
+    about_targets,
+    warnings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+SENTENCES: dict[str, str] = (
+    about_models.SENTENCES
+    | about_files.SENTENCES
+    | about_saved_models.SENTENCES
+    | about_layers.SENTENCES
+    | about_images.SENTENCES
+    | about_targets.SENTENCES
+    | about_commands.SENTENCES
+    | about_reports.SENTENCES
+    | about_callbacks.SENTENCES
+    | warnings.SENTENCES
+    | about_diagnosis.SENTENCES
+)
+
+
+def message(code: str, **facts: object) -> str:
+    """The sentence of a finding, filled with facts.
+
+    >>> message("images-empty", shape=(0, 8, 8, 3))
+    'Received no image: shape (0, 8, 8, 3). Expected at least one. Check the batch.'
+    """
+    return _instead.get(code, SENTENCES[code]).format(**facts).rstrip()
+
+
+_instead: dict[str, str] = {}
+
+
+@contextlib.contextmanager
+def said_as(instead: Mapping[str, str]) -> Iterator[None]:
+    """Other sentences for some codes, in every thread: for a program with words of its own.
+
+    >>> with said_as({"images-empty": "No photograph."}):
+    ...     message("images-empty", shape=(0, 8, 8, 3))
+    'No photograph.'
+    """
+    before = dict(_instead)
+    _instead.update(instead)
+    try:
+        yield
+    finally:
+        _instead.clear()
+        _instead.update(before)
+
+
+def parted(code: str, **facts: object) -> tuple[str, str]:
+    """What a finding says, and apart from it what to do: the sentences that end its error.
+
+    >>> parted("images-empty", shape=(0, 8, 8, 3))
+    ('Received no image: shape (0, 8, 8, 3). Expected at least one.', 'Check the batch.')
+    """
+    text = SENTENCES[code]
+    if code in about_diagnosis.FIXES:
+        return text.format(**facts).rstrip(), about_diagnosis.FIXES[code].format(**facts)
+    ends = [place.end() for place in re.finditer(r"[.}] (?=[A-Z{])", text)]
+    expected = text.find("Expected")
+    # What was expected takes one sentence; where a text has none, the last one says what to do.
+    cut = next((end for end in ends if end > expected >= 0), ends[-1])
+    return text[:cut].format(**facts).rstrip(), text[cut:].format(**facts).strip()
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """A sentence with the names that are nearly `name`, or nothing.
+
+    >>> suggestion("blok1", ["block1", "dense"])
+    " Did you mean 'block1'?"
+    >>> suggestion("zzz", ["block1"])
+    ''
+    """
+    candidates = list(dict.fromkeys(known))
+    lowered = {candidate.lower(): candidate for candidate in candidates}
+    near = difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(repr(lowered[n]) for n in near)}?" if near else ""
+
+
+def listing(names: Sequence[object], limit: int = 40) -> str:
+    """Names for a sentence, shortened in the middle where there are very many.
+
+    >>> listing(["a", "b"])
+    'a, b'
+    >>> listing(list(range(100)), limit=4)
+    '0, 1, ... (96 more) ..., 98, 99'
+    """
+    if len(names) <= limit:
+        return ", ".join(map(str, names)) or "none"
+    half = limit // 2
+    shown = [*map(str, names[:half]), f"... ({len(names) - 2 * half} more) ..."]
+    return ", ".join([*shown, *map(str, names[-half:])])
+
+
+def images(numbers: Sequence[int]) -> str:
+    """Image numbers for a sentence.
+
+    >>> images([0]), images([1, 4])
+    ('image 0', 'images 1, 4')
+    """
+    return f"image{'s' if len(numbers) > 1 else ''} {listing(numbers, limit=10)}"
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "class", "classes"), counted(3, "class", "classes")
+    ('1 class', '3 classes')
+    """
+    return f"{number} {one if number == 1 else many}"
+
+
+def indices(count: int) -> str:
+    """The indices that an output of `count` values has.
+
+    >>> indices(1), indices(3)
+    ('0', '0 to 2')
+    """
+    return "0" if count == 1 else f"0 to {count - 1}"
+
+
+def printable(text: object) -> str:
+    r"""A name on one line of a terminal: control characters and bytes that are no UTF-8 escaped.
+
+    >>> print(printable("two\nlines"), printable(b"caf\xe9.png".decode("utf-8", "surrogateescape")))
+    two\nlines caf\xe9.png
+    """
+    return "".join(c if c.isprintable() else _escaped(c) for c in str(text))
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python holds a byte of a file name that it can't decode
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()

@@ -1,1 +1,0 @@
-"""What errors, warnings and the doctor say: one file a theme, joined in `gradcam.findings`."""

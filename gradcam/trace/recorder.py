@@ -1,0 +1,379 @@
+"""Watches a Keras model while it is traced: which layer was called, by whom, with which result.
+
+Keras 3 gives no way to reach the output of a layer inside a nested, shared or subclassed model, so
+the recorder puts a wrapper in the place of every `call` for the length of one trace and takes it
+away again. The model is not changed by that:
+
+- The wrapper lies in the layer's `__dict__`, past Keras' attribute tracking, and is deleted, not
+  replaced by the old bound method, which would stay behind as an attribute.
+- Whatever a `call` leaves on its layer during the trace, such as a tensor kept for debugging, is
+  taken away, also after an exception (see `restoring`). Losses and updates of variables go nowhere.
+- A layer that has no weights yet can't create them during the trace: they would get no value.
+- Another thread that calls the layer in that moment meets the wrapper; it looks at the thread and
+  steps aside. One lock serialises the traces, because two wrappers must not remove each other.
+
+A `call` that is itself a `tf.function` is traced as the Python function that it was made of, and
+the layers inside it are seen. A layer of a `keras.RematScope` runs without rematerialisation. What
+runs in `while`, `map_fn` or a conditional has a graph of its own, out of which no activation can be
+taken; its calls are recorded as unreachable, so that an error can say so.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import threading
+import types
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+from keras.src.backend.common import global_state
+from keras.src.backend.common.symbolic_scope import in_symbolic_scope
+
+from gradcam.trace import transformers
+from gradcam.trace.restoring import Belongings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TRACE_LOCK = threading.RLock()
+_PENDING = "uninitialized_variables"  # Keras' list of variables without a value, one a thread
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of a layer, or of an operation that is no layer, during the trace.
+
+    Attributes:
+        name: the name of the layer.
+        kind: the name of its class.
+        families: the names of all its classes.
+        parent: the call that made this one, None for the model itself.
+        inputs: the tensors it was called on.
+        outputs: the tensors it returned.
+        thetas: where its images were sampled, of a layer that is a spatial transformer.
+        path: where it sits below the model, such as `"encoder[1]/conv"`.
+        inside: the kind of graph that hides its output, or None when it can be tapped.
+        hidden_shape: the shape of an output that is hidden.
+        layer: the layer object.
+        training: the `training` that it was called with, None where it was not told.
+        data_format: `"channels_first"`, `"channels_last"`, or None where the layer has none.
+        has_weights: whether it owns weights itself.
+        first_op: the number of operations in the graph when it began.
+        last_op: and when it ended.
+        returned_none: whether it returned None.
+        raised: whether an exception came out of it.
+        children: the calls that it made.
+    """
+
+    name: str
+    kind: str
+    families: tuple[str, ...]
+    parent: Call | None
+    layer: Any = None
+    inputs: tuple[tf.Tensor, ...] = ()
+    outputs: tuple[tf.Tensor, ...] = ()
+    thetas: transformers.Thetas = field(default_factory=transformers.Thetas)
+    training: Any = None
+    path: str = ""
+    inside: str | None = None
+    hidden_shape: tf.TensorShape | None = None
+    data_format: str | None = None
+    has_weights: bool = False
+    first_op: int = 0
+    last_op: int = 0
+    returned_none: bool = False
+    raised: bool = False
+    children: list[Call] = field(default_factory=list)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether nothing inside it can be tapped by itself."""
+        return all(child.inside is not None for child in self.children)
+
+
+def operations_of(model: keras.Model) -> list[Any]:
+    """Every layer of the model at any depth, and the operations that are no layer.
+
+    >>> inputs = keras.Input((4,))
+    >>> outputs = inputs + keras.layers.Dense(4)(inputs)
+    >>> [type(operation).__name__ for operation in operations_of(keras.Model(inputs, outputs))]
+    ['Functional', 'InputLayer', 'Dense', 'Add']
+    """
+    # Not public, but the only list that knows layers held in attributes, lists and dicts alike.
+    found = {id(layer): layer for layer in model._flatten_layers()}
+    for layer in list(found.values()):
+        for operation in getattr(layer, "operations", ()):
+            found.setdefault(id(operation), operation)
+    return list(found.values())
+
+
+class _NoNewVariables(list[Any]):
+    """Stands in for Keras' list of variables to be initialised, and lets none be created.
+
+    The state of a seed is no weight: a `call` may make a Dropout anew each time it runs.
+    """
+
+    def __init__(self, *, may_build: bool) -> None:
+        super().__init__()
+        self.refused: str | None = None
+        self._may_build = may_build
+
+    def append(self, variable: Any) -> None:
+        """Refuse a variable, before its layer knows of it."""
+        if self._may_build:
+            return
+        if variable.name == "seed_generator_state":
+            super().append(variable)
+            return
+        self.refused = self.refused or variable.path.rpartition("/")[0] or variable.name
+        raise RuntimeError(f"the variable {variable.path} does not exist yet")
+
+
+class Recorder:
+    """Records the calls that the current thread makes while `graph` is being built.
+
+    Args:
+        graph: the graph.
+        calls: the list that the calls go into, for who wants them also after an exception.
+        may_build: whether layers may create weights, for the length of the trace.
+    """
+
+    def __init__(
+        self, graph: tf.Graph, calls: list[Call] | None = None, *, may_build: bool = False
+    ) -> None:
+        self.calls: list[Call] = [] if calls is None else calls
+        self.failed: Call | None = None
+        self._new_variables = _NoNewVariables(may_build=may_build)
+        self._graph = graph
+        self._thread = threading.get_ident()
+        self._stack: list[Call] = []
+
+    @property
+    def unbuilt(self) -> str | None:
+        """The layer that wanted to create a variable during the trace, None where none did."""
+        return self._new_variables.refused
+
+    @contextmanager
+    def watching(self, model: keras.Model) -> Iterator[None]:
+        """Wrap every `call` of the model, and leave no trace of it behind."""
+        operations = operations_of(model)
+        # In the scope, losses and updates of variables go nowhere.
+        with TRACE_LOCK, keras.StatelessScope(), ExitStack() as stack:
+            stack.enter_context(self._no_new_variables())
+            kept = [Belongings(operation, self._graph) for operation in operations]
+            for belongings in kept:
+                stack.enter_context(belongings.kept())
+            for operation, belongings in zip(operations, kept, strict=True):
+                for name, replacement in self._replacements(operation, belongings):
+                    belongings.put(name, replacement)
+            try:
+                yield
+            finally:
+                self._name_paths()
+
+    @contextmanager
+    def _no_new_variables(self) -> Iterator[None]:
+        before = global_state.get_global_attribute(_PENDING)
+        global_state.set_global_attribute(_PENDING, self._new_variables)
+        try:
+            yield
+        finally:
+            global_state.set_global_attribute(_PENDING, [*(before or ()), *self._new_variables])
+
+    def _replacements(
+        self, operation: Any, belongings: Belongings
+    ) -> Iterator[tuple[str, Callable[..., Any]]]:
+        if hasattr(operation, "_clear_losses"):
+            # The losses of the user's own last call would be dropped when the model is entered.
+            yield "_clear_losses", self._in_this_thread(operation._clear_losses, _nothing)
+        if getattr(operation, "_remat_mode", None) is not None:
+            # Rematerialising saves memory in training, and hides the layers and their gradients.
+            original = operation.rematerialized_call
+            yield "rematerialized_call", self._in_this_thread(original, _as_it_is)
+        for name in _traced_functions(type(operation)):
+            yield name, self._in_this_thread(getattr(operation, name), _plain(operation, name))
+        if transformers.is_transformer(operation):
+            yield from transformers.watched(operation, self._thetas_of)
+        quantized = getattr(operation, "quantization_mode", None) is not None
+        name = "quantized_call" if quantized else "call"
+        original = getattr(operation, name)
+        yield name, self._wrapped(operation, original, _plain(operation, name), belongings)
+
+    def _in_this_thread(
+        self, original: Callable[..., Any], plain: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        def function(*args: Any, **kwargs: Any) -> Any:
+            mine = threading.get_ident() == self._thread
+            return plain(*args, **kwargs) if mine else original(*args, **kwargs)
+
+        return function
+
+    def _thetas_of(self, operation: Any) -> transformers.Thetas | None:
+        """Those of a layer's call, where that is the innermost in this moment."""
+        if threading.get_ident() != self._thread or not self._stack:
+            return None
+        return self._stack[-1].thetas if self._stack[-1].layer is operation else None
+
+    def _wrapped(
+        self,
+        operation: Any,
+        original: Callable[..., Any],
+        plain: Callable[..., Any],
+        belongings: Belongings,
+    ) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != self._thread:
+                belongings.shared = True
+                return original(*args, **kwargs)
+            entry = self._enter(operation, args, kwargs)
+            returned = False
+            try:
+                result = plain(*args, **kwargs)
+                returned = True
+            finally:
+                if not returned:
+                    entry.raised = True
+                    self.failed = self.failed or entry
+                self._stack.pop()
+                entry.last_op = self._size()
+            if in_symbolic_scope():
+                self._forget(entry)
+            else:
+                self._leave(entry, result)
+            return result
+
+        return call
+
+    def _forget(self, entry: Call) -> None:
+        """Drop a call by which Keras only found out what a layer has to build."""
+        del self.calls[self.calls.index(entry) :]
+        if entry.parent is not None:
+            entry.parent.children.remove(entry)
+
+    def _enter(self, operation: Any, args: Any, kwargs: Any) -> Call:
+        parent = self._stack[-1] if self._stack else None
+        entry = Call(
+            name=operation.name,
+            kind=type(operation).__name__,
+            families=tuple(kind.__name__ for kind in type(operation).__mro__),
+            parent=parent,
+            layer=operation,
+            inputs=tuple(
+                leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, tf.Tensor)
+            ),
+            training=kwargs.get("training"),
+            data_format=getattr(operation, "data_format", None),
+            has_weights=bool(_own_weights(operation)),
+            first_op=self._size(),
+        )
+        if parent is not None:
+            parent.children.append(entry)
+        self._stack.append(entry)
+        self.calls.append(entry)
+        return entry
+
+    def _leave(self, entry: Call, result: Any) -> None:
+        leaves = keras.tree.flatten(result)
+        if entry.is_leaf and not isinstance(entry.layer, keras.Model):
+            # What it calls is hidden: its weights are as good as its own.
+            entry.has_weights = bool(getattr(entry.layer, "weights", ()))
+        entry.returned_none = result is None
+        entry.outputs = tuple(leaf for leaf in leaves if isinstance(leaf, tf.Tensor))
+        for output in entry.outputs:
+            entry.inside = _inside(output, self._graph)
+            if entry.inside is not None:
+                entry.outputs = ()
+                entry.hidden_shape = output.shape
+                break
+
+    def _size(self) -> int:
+        return int(self._graph.version)
+
+    def _name_paths(self) -> None:
+        """Number the calls that share a name below the same call, and join the names to paths."""
+        for parent in self.calls:  # a call comes after its parent, whose path is then known
+            for entry in parent.children:
+                siblings = [call for call in parent.children if call.name == entry.name]
+                number = f"[{_place(entry, parent, siblings)}]" if len(siblings) > 1 else ""
+                entry.path = f"{parent.path}/{entry.name}{number}".lstrip("/")
+
+
+def _place(entry: Call, parent: Call, siblings: list[Call]) -> int:
+    """The number of a call among those of the same name.
+
+    A Functional model runs the calls of a shared layer in an order of its own, so there the number
+    is that of the layer's node: the order in which the person called it.
+    """
+    place = siblings.index(entry)
+    steps = getattr(parent.layer, "_nodes_by_depth", {})
+    nodes = [
+        node
+        for depth in sorted(steps, reverse=True)
+        for node in steps[depth]
+        if node.operation is entry.layer
+    ]
+    if len(nodes) != len(siblings):
+        return place
+    written = sorted(nodes, key=entry.layer._inbound_nodes.index)
+    return written.index(nodes[place])
+
+
+def _own_weights(operation: Any) -> list[Any]:
+    inner = {id(w) for layer in getattr(operation, "_layers", ()) for w in layer.weights}
+    return [w for w in getattr(operation, "weights", ()) if id(w) not in inner]
+
+
+def _nothing() -> None:
+    """Stands in for a method that must not run."""
+
+
+def _as_it_is(function: Callable[..., Any], *_: Any, **__: Any) -> Callable[..., Any]:
+    """Stands in for a method that would wrap a function."""
+    return function
+
+
+def _traced_functions(kind: type) -> list[str]:
+    """The methods of a layer class, other than `call`, that are a `tf.function`."""
+    return [
+        name
+        for base in kind.__mro__
+        if base.__module__.partition(".")[0] != "keras"
+        for name, value in vars(base).items()
+        if name != "call" and isinstance(value, tf.types.experimental.PolymorphicFunction)
+    ]
+
+
+def _plain(operation: Any, name: str) -> Callable[..., Any]:
+    """A method as Python, whatever `tf.function` made of it."""
+    static = inspect.getattr_static(operation, name)
+    if not isinstance(static, tf.types.experimental.PolymorphicFunction):
+        return getattr(operation, name)
+    function = static.python_function
+    is_own = name in vars(operation)  # `layer.call = tf.function(layer.call)`, already bound
+    if is_own and not inspect.ismethod(function):
+        return tf.autograph.to_graph(function)
+    return types.MethodType(
+        tf.autograph.to_graph(getattr(function, "__func__", function)), operation
+    )
+
+
+def _inside(output: Any, own: tf.Graph) -> str | None:
+    """What hides an activation, in the words of the code that made it; None where nothing does."""
+    graph = getattr(output, "graph", None)
+    if graph is own:
+        # `vectorized_map` works on a copy: what it traced leads nowhere.
+        is_template = "loop_body/" in output.op.name and "/pfor/" not in output.op.name
+        return "`vectorized_map` (TimeDistributed uses it)" if is_template else None
+    if graph is None:
+        return "eager code (`tf.init_scope` or `tf.py_function`)"
+    name = getattr(graph, "name", "")
+    if "while" in name:
+        return "a loop (`while`, `map_fn`, a recurrent layer or TimeDistributed)"
+    if "cond" in name or "branch" in name or "true" in name or "false" in name:
+        return "a conditional (`cond` or `switch`)"
+    inner = re.sub(r"^__(inference|forward)_|_\d+$", "", name)
+    return f"the tf.function '{inner}', which is not a method of a layer"

@@ -1,0 +1,206 @@
+"""The command speaks of its own options, and ends with a sentence whatever a user's code raises."""
+
+import os
+import re
+import string
+
+import keras
+import pytest
+from keras import layers
+
+from gradcam.command import wording
+from gradcam.command.model import foreign
+from gradcam.errors import GradCamError
+from gradcam.messages import findings
+from tests.support.cli_models import encoded, gradcam, network, picture
+
+# Arguments and objects of the Python API, but for what is said to be done "in Python".
+API = re.compile(
+    r"(?<![-\w])\w+=|top_k|gradcam\.(?:layers|load_model|targets)|class_names|keras\.ops"
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("words")
+    network().save(place / "m.keras")
+    network(classes=1, activation="sigmoid").save(place / "yesno.keras")
+    network(classes=1, activation=None).save(place / "age.keras")
+    (place / "cat.png").write_bytes(encoded(picture(), ".png"))
+    return place
+
+
+def explain(folder, *options, model="m.keras"):
+    out = folder / "out"
+    done = gradcam(
+        "explain", folder / "cat.png", "--model", folder / model, "--out", out, "--overwrite",
+        "--no-report", *options,
+    )  # fmt: skip
+    assert done.status == 0 or not out.exists() or (out / "manifest.json").exists()
+    return done
+
+
+def places(sentence):
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
+
+
+@pytest.mark.parametrize("code", wording.INSTEAD)
+def test_the_sentences_of_the_command_name_no_argument_of_python(code):
+    sentence = wording.INSTEAD[code]
+    assert places(sentence) <= places(findings.SENTENCES[code])
+    said = sentence.replace("gradcam.explain in Python with counterfactual=True", "")
+    said = re.sub(r"\{.*?\}", "", said)
+    assert not API.search(said)
+
+
+def test_what_advises_an_argument_and_can_be_met_in_the_command_is_said_anew():
+    advising = {
+        code
+        for code, text in findings.SENTENCES.items()
+        if code.startswith("warn-") and re.search(r"relu=|method=|targets\.", text)
+    }
+    assert advising <= set(wording.INSTEAD)
+
+
+def test_the_sentences_of_python_come_back():
+    before = findings.message("top-k", top_k=9, expected="x", advice="")
+    with findings.said_as(wording.INSTEAD):
+        assert findings.message("top-k", top_k=9, expected="x", advice="").startswith(
+            "Received --class top9."
+        )
+    assert findings.message("top-k", top_k=9, expected="x", advice="") == before
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "status", "words"),
+    [
+        ("m.keras", ["--class", "top9"], 2, "Received --class top9. Expected at most 3"),
+        ("m.keras", ["--class", "0,1"], 2, "Received --class '0,1' but no class names"),
+        ("m.keras", ["--signature", "x"], 2, "Received --signature x for"),
+        ("m.keras", ["--size", "99999x99999"], 2, "4096x4096 at most"),
+        ("yesno.keras", ["--class", "top2"], 2, "leave --class out"),
+        ("yesno.keras", ["--class", "positve"], 2, "Did you mean 'positive'?"),
+        ("age.keras", [], 0, "what makes it larger was explained"),
+        ("age.keras", ["--class", "1"], 2, "Received --class 1, but the output is one linear"),
+    ],
+)
+def test_options_are_called_by_their_names(folder, model, options, status, words):
+    done = explain(folder, *options, model=model)
+    assert done.status == status
+    assert words in done.words
+    assert not API.search(done.words.replace("counterfactual=True", ""))
+
+
+@pytest.mark.parametrize("side", ["negative", "positive"])
+def test_the_sides_of_a_sigmoid_are_named_as_the_table_names_them(folder, side):
+    done = explain(folder, "--class", side, "--json", model="yesno.keras")
+    assert done.status == 0, done.err
+    assert f'"target": "{side}"' in done.out
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("class Own(Exception): pass\ndef f(x): raise Own('no cats')", "with Own: no cats"),
+        ("def f(x): raise SystemExit(5)", "with SystemExit: 5"),
+        ("raise SystemExit(0)", "with SystemExit: 0"),
+        ("def f(x): return x[:, :10]", "images, height and width stay"),
+    ],
+)
+def test_whatever_a_preprocessing_raises_is_a_sentence(folder, tmp_path, monkeypatch, code, words):
+    name = f"mine_{abs(hash(code))}"
+    (tmp_path / f"{name}.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    done = explain(folder, "--preprocess", f"{name}:f")
+    assert done.status == 2
+    assert words in done.words
+
+
+def test_a_module_that_ends_the_process_is_a_sentence(folder, tmp_path, monkeypatch):
+    (tmp_path / "leaving.py").write_text("import sys\nsys.exit('not today')")
+    monkeypatch.syspath_prepend(tmp_path)
+    done = explain(folder, "--import", "leaving")
+    assert done.status == 2
+    assert "--import leaving failed: not today." in done.words
+
+
+def test_a_failed_download_is_a_sentence(folder, monkeypatch):
+    def offline(**_):
+        message = "URL fetch failure on https://x: None -- unknown host"
+        raise Exception(message)  # noqa: TRY002 - as Keras does
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
+    done = gradcam("explain", folder / "cat.png", "--model", "MobileNetV2")
+    assert done.status == 2
+    assert "The weights of MobileNetV2 are not on this computer" in done.words
+    assert "unknown host. Expected" in done.words
+
+
+def test_own_errors_pass_and_an_interrupt_too():
+    def refused():
+        raise GradCamError("photo-not-given")
+
+    def stopped():
+        raise KeyboardInterrupt
+
+    with pytest.raises(GradCamError, match="No photograph"):
+        foreign.call(refused, None)
+    with pytest.raises(KeyboardInterrupt):
+        foreign.call(stopped, None)
+
+
+def test_the_tree_of_a_nested_model_keeps_its_lines(tmp_path):
+    inner_input = keras.Input((8, 8, 3))
+    deep = layers.Conv2D(2, 3, name="a_convolution_with_a_name_of_many_many_letters_in_it")
+    inner = keras.Model(inner_input, deep(inner_input), name="a_backbone_with_a_name_as_long")
+    model = keras.Sequential([keras.Input((8, 8, 3)), inner, layers.Flatten(), layers.Dense(2)])
+    model.save(tmp_path / "nested.keras")
+    done = gradcam("layers", "--model", tmp_path / "nested.keras")
+    (line,) = [text for text in done.err.splitlines() if "─ a_convolution" in text]
+    assert line.lstrip().startswith("│  └─ a_convolution_with_a_name_of_many_many_letters_in_it ")
+    assert "(None, 6, 6, 2)" in line
+    path = "a_backbone_with_a_name_as_long/a_convolution_with_a_name_of_many_many_letters_in_it"
+    assert f"has both names: {path}" in done.words
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_names_after_two_dashes_may_begin_with_one(folder, tmp_path, monkeypatch, place):
+    (tmp_path / "-rf.png").write_bytes((folder / "cat.png").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    options = ["--model", folder / "m.keras", "--no-report"]
+    given = ["--", "-rf.png"]
+    if place == "first":  # then the options are names too
+        done = gradcam("explain", *given, *options)
+        assert done.status == 2
+        assert "'--model' does not exist" in done.words or "No model was given" in done.words
+        return
+    done = gradcam("explain", *options, *given, "--json")
+    assert done.status == 2  # --json is a name here
+    done = gradcam("explain", "--json", *options, *given)
+    assert done.status == 0, done.err
+    assert '"path": "-rf.png"' in done.out
+
+
+def test_names_after_two_dashes_are_refused_where_there_are_none(folder):
+    done = gradcam("layers", "--model", folder / "m.keras", "--", "-x")
+    assert done.status == 2
+    assert "'-x', which is no option of gradcam layers" in done.words
+
+
+def test_the_folder_of_photographs_is_no_folder_of_results(folder, tmp_path):
+    (tmp_path / "cat.png").write_bytes((folder / "cat.png").read_bytes())
+    done = gradcam("explain", tmp_path, "--model", folder / "m.keras", "--out", tmp_path)
+    assert done.status == 2
+    assert "is the folder of the photographs, and --out too" in done.words
+    assert [path.name for path in tmp_path.iterdir()] == ["cat.png"]
+
+
+def test_a_pipe_among_the_photographs_is_not_waited_for(folder, tmp_path):
+    (tmp_path / "in").mkdir()
+    os.mkfifo(tmp_path / "in" / "pipe.png")
+    (tmp_path / "in" / "cat.png").write_bytes((folder / "cat.png").read_bytes())
+    done = gradcam(
+        "explain", tmp_path / "in", "--model", folder / "m.keras", "--out", tmp_path / "o", "--json"
+    )
+    assert done.status == 3
+    assert "It is a pipe or a device. Copy the image to a file first." in done.out
