@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
     from gradcam.cam.frames import Frame
     from gradcam.targets.scoring import Outputs, Target
-    from gradcam.trace.recorder import Call
-    from gradcam.trace.taps import Recording
+    from gradcam.trace.recording import Call, Recording
 
 # Half precision has no numbers below 6e-8, where gradients of a deep head easily are. A power of
 # two only shifts the exponent.

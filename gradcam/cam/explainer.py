@@ -14,7 +14,7 @@ from gradcam.cam.explanation import Explanation
 from gradcam.cam.program import Program, Question, Settings
 from gradcam.errors import ModelError
 from gradcam.targets import resolving
-from gradcam.trace import inputs, taps
+from gradcam.trace import inputs, sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +70,7 @@ class Explainer:
         batch_size: int | None = None,
         input: str | None = None,  # noqa: A002 - the word of the user's model
     ) -> None:
-        self._source = taps.open_source(model)
+        self._source = sources.open_source(model)
         self._settings = options.settings(
             layer=layer,
             method=method,

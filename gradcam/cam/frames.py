@@ -14,8 +14,7 @@ from gradcam.trace import layouts
 from gradcam.trace.graph import ancestors
 
 if TYPE_CHECKING:
-    from gradcam.trace.recorder import Call
-    from gradcam.trace.taps import Recording
+    from gradcam.trace.recording import Call, Recording
 
 
 @dataclass(frozen=True)

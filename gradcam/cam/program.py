@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from gradcam.trace.inputs import Batch
-    from gradcam.trace.recorder import Call
-    from gradcam.trace.taps import Recording, Source
+    from gradcam.trace.recording import Call, Recording
+    from gradcam.trace.sources import Source
 
 
 @dataclass(frozen=True)

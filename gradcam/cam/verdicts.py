@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gradcam.trace.inputs import Batch
-    from gradcam.trace.taps import Recording, Source
+    from gradcam.trace.recording import Recording
+    from gradcam.trace.sources import Source
 
 
 def check_finite(program: Program, question: Question, results: Any, first: int) -> None:

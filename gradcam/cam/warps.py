@@ -18,15 +18,14 @@ import tensorflow as tf
 
 from gradcam.cam import resizing
 from gradcam.errors import ModelError
-from gradcam.trace import samplings, taps
+from gradcam.trace import samplings, sources
 from gradcam.trace.graph import ancestors
 from gradcam.trace.transformers import is_transformer
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
-    from gradcam.trace.recorder import Call
-    from gradcam.trace.taps import Recording
+    from gradcam.trace.recording import Call, Recording
 
 
 @dataclass(frozen=True)
@@ -149,8 +148,8 @@ def _inverse_grid(call: Call, size: list[int | tf.Tensor]) -> tf.Tensor:
     expected = tf.TensorShape([None, *known, 2])
     try:
         grid = tf.cast(call.layer.inverse_grid(call.thetas.known, size), tf.float32)
-    except taps.USER_ERRORS as error:
-        fault = f"raised {type(error).__name__}: {taps.reason_of(error)}"
+    except sources.USER_ERRORS as error:
+        fault = f"raised {type(error).__name__}: {sources.reason_of(error)}"
         raise ModelError("transformer-broken", path=call.path, fault=fault) from error
     if not expected.is_compatible_with(grid.shape):
         fault = (

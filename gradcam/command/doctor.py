@@ -94,9 +94,9 @@ def _images(options: argparse.Namespace, model: Any) -> Any:
     if not options.images:
         return None
     from gradcam import pictures  # noqa: PLC0415
-    from gradcam.trace import taps  # noqa: PLC0415
+    from gradcam.trace import sources  # noqa: PLC0415
 
-    source = taps.open_source(model)
+    source = sources.open_source(model)
     specs = source.specs()
     shape = specs[0].shape if specs else source.built_shape() or ()
     if len(shape) != 4:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gradcam.doctor.diagnosis import Finding, finding, from_error
 from gradcam.errors import GradCamError
-from gradcam.trace.taps import reason_of
+from gradcam.trace.sources import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from gradcam.trace import blockers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradcam.trace.taps import Recording
+    from gradcam.trace.recording import Recording
 
 # Operations without a gradient that are looked past before it is given up.
 _PATIENCE = 20
@@ -33,7 +33,7 @@ def gradients(
 
     >>> with tf.Graph().as_default():
     ...     x = tf.compat.v1.placeholder(tf.float32, (None, 2))
-    ...     recording = __import__("gradcam").taps.Recording([x], ["x"], [], [], None)
+    ...     recording = __import__("gradcam").trace.recording.Recording([x], ["x"], [], [], None)
     ...     gradients(tf.raw_ops.TruncateMod(x=x, y=x), [x], recording)[0]
     [None]
     """

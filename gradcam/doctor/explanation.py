@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gradcam.doctor.view import View
     from gradcam.trace.logits import Output
-    from gradcam.trace.recorder import Call
+    from gradcam.trace.recording import Call
 
 _COARSE = 4
 _SURE = 0.9999

@@ -17,13 +17,13 @@ from gradcam.errors import GradCamError
 from gradcam.messages import findings
 from gradcam.trace import recorder
 from gradcam.trace.graph import SHAPE_OPS, ancestors, descendants, through_shape_ops
-from gradcam.trace.taps import reason_of
+from gradcam.trace.sources import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from gradcam.doctor.view import View
-    from gradcam.trace.recorder import Call
+    from gradcam.trace.recording import Call
 
 RELU = frozenset({"Relu", "Relu6"})
 CONVOLUTION = re.compile(r"(Base)?(Separable|Depthwise)?Conv\d?D?(Transpose)?|\w*Conv[123]D\w*")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from gradcam.doctor.view import View
-    from gradcam.trace.recorder import Call
+    from gradcam.trace.recording import Call
 
 # A gradient this much smaller than the one behind it has died where something is saturated.
 _FADED = 1e-5

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from gradcam.doctor.view import View
     from gradcam.trace.inputs import Batch
-    from gradcam.trace.recorder import Call
-    from gradcam.trace.taps import Source
+    from gradcam.trace.recording import Call
+    from gradcam.trace.sources import Source
 
 WHERE = "images"
 # Constants that images are divided by where they come as 0 to 255; preprocessing multiplies by

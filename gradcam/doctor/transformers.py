@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from gradcam.doctor.view import View
-    from gradcam.trace.recorder import Call
+    from gradcam.trace.recording import Call
 
 # Shares of the grid outside of the image.
 _BLACK, _MUCH, _SOME = 0.98, 0.5, 0.1

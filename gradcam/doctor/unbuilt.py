@@ -15,13 +15,13 @@ import keras
 import tensorflow as tf
 
 from gradcam.trace import recorder
-from gradcam.trace.taps import KerasSource
+from gradcam.trace.sources import KerasSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gradcam.trace.recorder import Call
-    from gradcam.trace.taps import Recording, Source
+    from gradcam.trace.recording import Call, Recording
+    from gradcam.trace.sources import Source
 
 
 class UnbuiltSource(KerasSource):

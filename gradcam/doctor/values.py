@@ -12,14 +12,14 @@ from gradcam.messages import findings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gradcam.trace.taps import Source
+    from gradcam.trace.sources import Source
 
 
 def not_finite(source: Source) -> Iterator[Finding]:
     """The finding for weights that are NaN or infinite.
 
     >>> import keras
-    >>> from gradcam.taps import KerasSource
+    >>> from gradcam.trace.sources import KerasSource
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="head")])
     >>> model.layers[0].bias.assign([np.nan]) is None
     False

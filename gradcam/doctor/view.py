@@ -17,7 +17,7 @@ from gradcam.targets import resolving
 from gradcam.trace import paths
 from gradcam.trace.feature_maps import FeatureMaps
 from gradcam.trace.graph import ancestors, descendants
-from gradcam.trace.taps import Recording
+from gradcam.trace.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from gradcam.targets.scoring import Outputs, Target
     from gradcam.trace.inputs import Batch
-    from gradcam.trace.recorder import Call
-    from gradcam.trace.taps import Source
+    from gradcam.trace.recording import Call
+    from gradcam.trace.sources import Source
 
 # Their result tells of shapes alone, not of the values that go in.
 _SHAPE_ONLY = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})

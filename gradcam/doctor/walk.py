@@ -22,14 +22,15 @@ from gradcam.doctor.unbuilt import UnbuiltSource
 from gradcam.doctor.view import Check, look
 from gradcam.doctor.weights import Weights
 from gradcam.errors import ModelError
-from gradcam.trace import taps
-from gradcam.trace.taps import reason_of
+from gradcam.trace import sources
+from gradcam.trace.sources import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gradcam.trace.inputs import Batch
-    from gradcam.trace.taps import Recording, Source
+    from gradcam.trace.recording import Recording
+    from gradcam.trace.sources import Source
 
 
 def diagnose(
@@ -81,7 +82,7 @@ def diagnose(
 
 def _opened(model: Any) -> tuple[Source | None, list[Finding], Exception | None]:
     """The model as a source, also where it is not built yet."""
-    source, error = attempt(lambda: taps.open_source(model))
+    source, error = attempt(lambda: sources.open_source(model))
     if isinstance(error, ModelError) and error.code == "not-built":
         unbuilt = UnbuiltSource(model)
         said = retold("not-built", "model-not-built", "warning", unbuilt.name, name=unbuilt.name)

@@ -15,14 +15,13 @@ from gradcam.doctor.zeros import has_zero_kernel, is_added
 from gradcam.messages import findings
 from gradcam.trace import blockers
 from gradcam.trace.graph import ancestors, descendants
-from gradcam.trace.taps import reason_of
+from gradcam.trace.sources import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from gradcam.doctor.view import View
-    from gradcam.trace.recorder import Call
-    from gradcam.trace.taps import Recording
+    from gradcam.trace.recording import Call, Recording
 
 # Mean magnitudes of gradients differ by a few powers of ten between healthy layers.
 _FAR = 1e5

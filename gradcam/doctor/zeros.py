@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from gradcam.trace.recorder import Call
+    from gradcam.trace.recording import Call
 
 _ADDED = re.compile(r".*(bias|beta|mean|seed).*")
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import tensorflow as tf
 
-    from gradcam.trace.taps import Recording
+    from gradcam.trace.recording import Recording
 
 # What a person wrote, by the operation that TensorFlow made of it.
 BLOCKERS = {
@@ -48,7 +48,7 @@ def blockers(
     """The operations between a layer and the score at which the gradient stops, in words.
 
     >>> import tensorflow as tf
-    >>> from gradcam.taps import Recording
+    >>> from gradcam.trace.recording import Recording
     >>> with tf.Graph().as_default():
     ...     x = tf.compat.v1.placeholder(tf.float32, (None, 2))
     ...     blockers([x], tf.reduce_sum(tf.round(x)), Recording([x], ["x"], [], [], None))

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     import tensorflow as tf
 
-    from gradcam.trace.recorder import Call
-    from gradcam.trace.taps import Recording
+    from gradcam.trace.recording import Call, Recording
 
 # Moves values about: the feature map before it is meant.
 MOVES_VALUES = re.compile(

@@ -15,7 +15,7 @@ from gradcam.messages import findings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradcam.trace.taps import InputSpec, Source
+    from gradcam.trace.sources import InputSpec, Source
 
 # The axes of a batch of images, where nothing else says that an array is one.
 BATCH_RANK = 4

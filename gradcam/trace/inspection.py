@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from gradcam.errors import ModelError
-from gradcam.trace import feature_maps, taps
+from gradcam.trace import feature_maps, sources
 
 if TYPE_CHECKING:
     from gradcam.trace.feature_maps import LayerInfo
-    from gradcam.trace.taps import Source
+    from gradcam.trace.sources import Source
 
 IDS_RANK = 2  # (batch, ids)
 
@@ -33,7 +33,7 @@ def layers(model: Any) -> list[LayerInfo]:
     pool (None, 4) False it has no axes of positions False
     scores (None, 2) False it has no axes of positions False
     """
-    source = taps.open_source(model)
+    source = sources.open_source(model)
     specs = source.specs()
     if specs is not None:
         signature = [tf.TensorSpec(spec.shape, spec.dtype) for spec in specs]

@@ -13,8 +13,7 @@ from gradcam.trace.upstream import Upstream
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gradcam.trace.recorder import Call
-    from gradcam.trace.taps import Recording
+    from gradcam.trace.recording import Call, Recording
 
 _OTHER = {"channels_first": "channels_last", "channels_last": "channels_first"}
 

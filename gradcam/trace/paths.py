@@ -14,8 +14,7 @@ from gradcam.trace import recorder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradcam.trace.recorder import Call
-    from gradcam.trace.taps import Recording
+    from gradcam.trace.recording import Call, Recording
 
 
 def resolve(recording: Recording, layer: Any) -> Call:

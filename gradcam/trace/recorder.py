@@ -25,7 +25,6 @@ import re
 import threading
 import types
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -34,6 +33,7 @@ from keras.src.backend.common import global_state
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
 from gradcam.trace import transformers
+from gradcam.trace.recording import Call
 from gradcam.trace.restoring import Belongings
 
 if TYPE_CHECKING:
@@ -41,58 +41,6 @@ if TYPE_CHECKING:
 
 TRACE_LOCK = threading.RLock()
 _PENDING = "uninitialized_variables"  # Keras' list of variables without a value, one a thread
-
-
-@dataclass(eq=False)
-class Call:
-    """One call of a layer, or of an operation that is no layer, during the trace.
-
-    Attributes:
-        name: the name of the layer.
-        kind: the name of its class.
-        families: the names of all its classes.
-        parent: the call that made this one, None for the model itself.
-        inputs: the tensors it was called on.
-        outputs: the tensors it returned.
-        thetas: where its images were sampled, of a layer that is a spatial transformer.
-        path: where it sits below the model, such as `"encoder[1]/conv"`.
-        inside: the kind of graph that hides its output, or None when it can be tapped.
-        hidden_shape: the shape of an output that is hidden.
-        layer: the layer object.
-        training: the `training` that it was called with, None where it was not told.
-        data_format: `"channels_first"`, `"channels_last"`, or None where the layer has none.
-        has_weights: whether it owns weights itself.
-        first_op: the number of operations in the graph when it began.
-        last_op: and when it ended.
-        returned_none: whether it returned None.
-        raised: whether an exception came out of it.
-        children: the calls that it made.
-    """
-
-    name: str
-    kind: str
-    families: tuple[str, ...]
-    parent: Call | None
-    layer: Any = None
-    inputs: tuple[tf.Tensor, ...] = ()
-    outputs: tuple[tf.Tensor, ...] = ()
-    thetas: transformers.Thetas = field(default_factory=transformers.Thetas)
-    training: Any = None
-    path: str = ""
-    inside: str | None = None
-    hidden_shape: tf.TensorShape | None = None
-    data_format: str | None = None
-    has_weights: bool = False
-    first_op: int = 0
-    last_op: int = 0
-    returned_none: bool = False
-    raised: bool = False
-    children: list[Call] = field(default_factory=list)
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether nothing inside it can be tapped by itself."""
-        return all(child.inside is not None for child in self.children)
 
 
 def operations_of(model: keras.Model) -> list[Any]:

@@ -16,8 +16,7 @@ from gradcam.trace.graph import descendants
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradcam.trace.recorder import Call
-    from gradcam.trace.taps import Recording
+    from gradcam.trace.recording import Call, Recording
 
 POSITION_AXES = {"channels_first": (2, 3), "channels_last": (1, 2)}
 # They speak of a tensor's shape, not of its values.

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
     import tensorflow as tf
 
-    from gradcam.trace.recorder import Call
-    from gradcam.trace.taps import Recording
+    from gradcam.trace.recording import Call, Recording
 
 Fact = TypeVar("Fact")
 

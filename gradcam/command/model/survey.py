@@ -10,12 +10,11 @@ import tensorflow as tf
 
 from gradcam.errors import ImageError
 from gradcam.messages import findings
-from gradcam.trace import taps
+from gradcam.trace import sources
 from gradcam.trace.feature_maps import FeatureMaps
 
 if TYPE_CHECKING:
-    from gradcam.trace.recorder import Call
-    from gradcam.trace.taps import Recording
+    from gradcam.trace.recording import Call, Recording
 
 _SCALING = {"Rescaling", "Normalization"}
 _ARITHMETIC = {"Add", "Subtract", "Multiply", "Divide", "TrueDivide"}
@@ -64,11 +63,13 @@ def survey(model: Any) -> Survey:
     >>> survey(model).scaling
     ("Rescaling 'scale'",)
     """
-    source = taps.open_source(model)
+    source = sources.open_source(model)
     specs = source.specs()
     if specs is None:
         shapes = tf.nest.flatten(source.example_shapes())
-        specs = [taps.InputSpec(str(n), tuple(shape), "float32") for n, shape in enumerate(shapes)]
+        specs = [
+            sources.InputSpec(str(n), tuple(shape), "float32") for n, shape in enumerate(shapes)
+        ]
     if len(specs) > 1:
         names = findings.listing([spec.name for spec in specs])
         raise ImageError("model-inputs", count=len(specs), names=names)
@@ -86,7 +87,7 @@ def survey(model: Any) -> Survey:
     return found[0]
 
 
-def _look(recording: Recording, spec: taps.InputSpec) -> Survey:
+def _look(recording: Recording, spec: sources.InputSpec) -> Survey:
     maps = FeatureMaps(recording, recording.outputs, [])
     early = [
         call

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from gradcam.loading.saved_models import kinds, naming, scopes
 from gradcam.loading.saved_models.functions import functions_of
-from gradcam.trace.recorder import Call
+from gradcam.trace.recording import Call
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

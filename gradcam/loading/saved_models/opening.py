@@ -22,7 +22,7 @@ from gradcam.loading.saved_models import (
 from gradcam.loading.saved_models.functions import Library
 from gradcam.loading.saved_models.source import SavedModelSource
 from gradcam.messages.findings import listing
-from gradcam.trace.taps import InputSpec
+from gradcam.trace.sources import InputSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ class SavedModel:
         self.outputs = outputs
 
     def as_source(self) -> SavedModelSource:
-        """What `gradcam.trace.taps.open_source` takes."""
+        """What `gradcam.trace.sources.open_source` takes."""
         return self._source
 
     def __repr__(self) -> str:

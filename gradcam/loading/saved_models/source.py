@@ -11,7 +11,8 @@ from gradcam.errors import ModelError
 from gradcam.loading.saved_models import layers, signatures
 from gradcam.loading.saved_models.gradients import import_graph
 from gradcam.trace import logits
-from gradcam.trace.taps import InputSpec, Recording
+from gradcam.trace.recording import Recording
+from gradcam.trace.sources import InputSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from gradcam.loading.saved_models.flattening import FlatGraph
     from gradcam.loading.saved_models.layers import Plan
     from gradcam.loading.saved_models.signatures import Signature
-    from gradcam.trace.recorder import Call
+    from gradcam.trace.recording import Call
 
 
 class SavedModelSource:

@@ -9,8 +9,7 @@ import tensorflow as tf
 import gradcam
 from benchmarks import large_graphs
 from gradcam.trace.graph import Dependence
-from gradcam.trace.recorder import Call
-from gradcam.trace.taps import Recording
+from gradcam.trace.recording import Call, Recording
 from gradcam.trace.upstream import Upstream
 
 

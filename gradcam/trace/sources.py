@@ -10,7 +10,6 @@ counts its calls, or draws from a seed, is not advanced by being explained.
 
 from __future__ import annotations
 
-import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -21,11 +20,11 @@ import tensorflow as tf
 from gradcam import environment
 from gradcam.errors import BlockedGradientError, GradCamError, ModelError
 from gradcam.trace import logits, recomputing
-from gradcam.trace.graph import ancestors
-from gradcam.trace.recorder import Call, Recorder
+from gradcam.trace.recorder import Recorder
+from gradcam.trace.recording import Call, Recording
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 
 # What the user's own code may raise while it is traced.
@@ -51,50 +50,6 @@ class InputSpec:
     shape: tuple[int | None, ...]
     dtype: str
     way: tuple[Any, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Recording:
-    """Everything a model did in one trace.
-
-    Attributes:
-        inputs: the input tensors.
-        input_names: their names.
-        calls: every call of a layer or operation, in order; the first is the model itself.
-        outputs: the outputs, with their logits.
-        structure: the outputs as the model nests them.
-        makers: the innermost call that made each operation, where the calls were not watched.
-    """
-
-    inputs: list[tf.Tensor]
-    input_names: list[str]
-    calls: list[Call]
-    outputs: list[logits.Output]
-    structure: Any
-    makers: Mapping[tf.Operation, Call] | None = None
-
-    def leads_to_output(self, call: Call) -> bool:
-        """Whether the model's outputs depend on the call."""
-        return any(tensor.op in self._used for tensor in call.outputs)
-
-    @functools.cached_property
-    def _used(self) -> set[tf.Operation]:
-        return ancestors(output.value for output in self.outputs)
-
-    @functools.cached_property
-    def _makers(self) -> Mapping[tf.Operation, Call]:
-        if self.makers is not None:
-            return self.makers
-        operations = self.inputs[0].graph.get_operations()
-        makers = {}
-        for call in self.calls:  # a call comes after the one that made it, and overrules it
-            for operation in operations[call.first_op : call.last_op]:
-                makers[operation] = call
-        return makers
-
-    def maker(self, operation: tf.Operation) -> Call | None:
-        """The innermost call that an operation was made in."""
-        return self._makers.get(operation)
 
 
 class Source(Protocol):
