@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # They keep only gradients that speak for the target.
 POSITIVE_ONLY = frozenset({"gradcam++", "layercam"})
+# What holds of an image whatever the target.
+OF_THE_IMAGE = frozenset({"warn-dead-activations", "warn-constant-channels"})
 # Their map is negative only where the activations are, whatever speaks for or against.
 UNSIGNED = POSITIVE_ONLY | {"eigencam", "scorecam"}
 

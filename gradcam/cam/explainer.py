@@ -154,7 +154,7 @@ class Explainer:
         return results | {
             "targets": [tuple(row) if question.top_k else row[0] for row in labels],
             "paths": [scene.call.path for scene in program.scenes],
-            "warnings": program.warnings
+            "notes": program.notes
             + verdicts.look_like_probabilities(program, values)
             + verdicts.frames_outside(program, results, first)
             + verdicts.blank_maps(program, results, labels, first),
@@ -253,7 +253,7 @@ def _joined(parts: Sequence[dict[str, Any]], settings: Settings) -> Explanation:
         targets=tuple(target for part in parts for target in part["targets"]),
         layer=paths[0] if len(paths) == 1 else tuple(paths),
         method=settings.method,
-        warnings=tuple(dict.fromkeys(text for part in parts for text in part["warnings"])),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part["notes"])),
         warped_heatmaps=join("warped_heatmaps"),
         coverage=join("coverage"),
         signed=not settings.relu,

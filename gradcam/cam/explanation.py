@@ -8,12 +8,15 @@ import html
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradcam import pictures
 from gradcam.errors import ImageError
+
+if TYPE_CHECKING:
+    from gradcam.messages.notes import Note
 
 _LONGEST_PART = 80  # bytes of a layer or a target in the name of a file; 255 are all there are
 
@@ -35,7 +38,7 @@ class Explanation:
         targets: what was explained for each image: a class index, its name, or words.
         layer: the path of the tapped layer; a tuple where several were fused.
         method: the name of the method.
-        warnings: sentences, with the number of the image where it is about one.
+        notes: what to know before you believe it, each a `Note` with its image and its target.
         warped_heatmaps: where a spatial transformer stands before the layer, the heatmaps in its
             frame; else None.
         coverage: (batch, height, width) there, how far each pixel of the input was seen through
@@ -51,10 +54,15 @@ class Explanation:
     targets: tuple[Any, ...]
     layer: str | tuple[str, ...]
     method: str
-    warnings: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     warped_heatmaps: np.ndarray | None = None
     coverage: np.ndarray | None = None
     signed: bool = False
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The sentences of the notes, each once, with the number of the image."""
+        return tuple(dict.fromkeys(map(str, self.notes)))
 
     def __len__(self) -> int:
         return len(self.maps)

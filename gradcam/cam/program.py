@@ -18,6 +18,7 @@ from gradcam.cam.evidence import Scene
 from gradcam.cam.methods import METHODS
 from gradcam.errors import GradCamError
 from gradcam.messages import findings
+from gradcam.messages.notes import Note
 from gradcam.targets import resolving
 from gradcam.targets.scoring import Outputs, Target
 from gradcam.trace import paths
@@ -97,7 +98,7 @@ class Program:
         target: what is explained, resolved for the model's outputs.
         outputs: the outputs, for checks of arguments.
         scenes: the tapped layers.
-        warnings: what should be said, whatever the images.
+        notes: what should be said, whatever the images.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class Program:
         self.target: Target
         self.outputs: Outputs
         self.scenes: list[Scene] = []
-        self.warnings: list[str] = []
+        self.notes: list[Note] = []
         signature = [
             tf.TensorSpec((rows, *array.shape[1:]), array.dtype) for array in question.arrays()
         ]
@@ -133,7 +134,7 @@ class Program:
         prepared = self.target.prepare(self.outputs, arguments)
         scores = self.target.score(self.outputs, prepared)
         self.scenes = self._set_scenes(recording, prepared, scores)
-        self.warnings = self._static_warnings()
+        self.notes = self._static_notes()
         index = self.target.explained_index(prepared)
         results = {
             "scores": scores if self._top_k else scores[:, 0],
@@ -185,7 +186,7 @@ class Program:
         return call
 
     def _maps(self) -> dict[str, Any]:
-        """Maps, heatmaps and what warnings need to know about them."""
+        """Maps, heatmaps and what notes need to know about them."""
         self._check_frames()
         method = METHODS[self.settings.method]
         raw, facts = [], []
@@ -226,54 +227,46 @@ class Program:
             ]
             raise GradCamError("fuse-frames", ways=findings.listing(seen))
 
-    def _static_warnings(self) -> list[str]:
+    def _static_notes(self) -> list[Note]:
         settings = self.settings
-        warnings = [
-            findings.message("warn-probability", name=output.name, activation=output.hidden)
+        notes = [
+            Note("warn-probability", {"name": output.name, "activation": output.hidden})
             for output in self.outputs.outputs
             if settings.score == "logit" and output.hidden
         ]
-        warnings += [
-            findings.message(
-                "warn-two-activations", name=output.name, first=output.first, last=output.ending
+        notes += [
+            Note(
+                "warn-two-activations",
+                {"name": output.name, "first": output.first, "last": output.ending},
             )
             for output in self.outputs.outputs
             if settings.score == "logit" and output.first
         ]
         is_linear_unit = isinstance(self.target, targets.Regression) and self._given is None
         if is_linear_unit:
-            warnings.append(findings.message("warn-one-linear-unit"))
+            notes.append(Note("warn-one-linear-unit"))
         is_aimed = settings.counterfactual or self._given is not None or self._top_k
         if is_aimed and not METHODS[settings.method].needs_target:
-            warnings.append(findings.message("warn-class-independent", method=settings.method))
+            notes.append(Note("warn-class-independent", {"method": settings.method}))
         for scene in self.scenes:
             path, frame = scene.call.path, scene.frame
             if scene.hidden:
                 hidden = findings.listing(scene.hidden, limit=6)
-                warnings.append(findings.message("warn-hidden-layers", path=path, hidden=hidden))
+                notes.append(Note("warn-hidden-layers", {"path": path, "hidden": hidden}))
             if scene.sequence:
-                warnings.append(
-                    findings.message("warn-token-layers", path=path, sequence=scene.sequence)
-                )
+                notes.append(Note("warn-token-layers", {"path": path, "sequence": scene.sequence}))
             if frame.way.unresolved:
-                warnings.append(
-                    findings.message(
-                        "warn-warped-frame",
-                        path=path,
-                        names=findings.listing(frame.way.unresolved),
-                    )
-                )
+                names = findings.listing(frame.way.unresolved)
+                notes.append(Note("warn-warped-frame", {"path": path, "names": names}))
             if not frame.axes:
-                warnings.append(
-                    findings.message(
-                        "warn-no-frame",
-                        path=path,
-                        map_rank=scene.tapped.shape.rank - 2,
-                        name=frame.name,
-                        shape=frame.tensor.shape,
-                    )
-                )
-        return warnings
+                facts = {
+                    "path": path,
+                    "map_rank": scene.tapped.shape.rank - 2,
+                    "name": frame.name,
+                    "shape": tuple(frame.tensor.shape),
+                }
+                notes.append(Note("warn-no-frame", facts))
+        return notes
 
 
 def read_outputs(recording: Recording, settings: Settings) -> Outputs:

@@ -1,4 +1,4 @@
-"""Reads the facts of a run: errors for what is not finite, warnings for maps that are blank."""
+"""Reads the facts of a run: errors for what is not finite, notes on maps that are blank."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from gradcam.cam import blank
 from gradcam.cam.program import Program, Question, Settings, read_outputs
 from gradcam.errors import NonFiniteError
 from gradcam.messages import findings
+from gradcam.messages.findings import Images
+from gradcam.messages.notes import Note
 from gradcam.trace import blockers
 
 if TYPE_CHECKING:
@@ -60,9 +62,9 @@ def check_finite(program: Program, question: Question, results: Any, first: int)
             raise NonFiniteError("non-finite-map", path=scene.call.path, images=wrong)
 
 
-def blank_maps(program: Program, results: Any, labels: Sequence[Any], first: int) -> list[str]:
-    """A warning for each image whose map has nothing in it, with the reason."""
-    warnings = []
+def blank_maps(program: Program, results: Any, labels: Sequence[Any], first: int) -> list[Note]:
+    """A note for each map that has nothing in it, with the reason."""
+    notes = []
     settings = program.settings
     for scene, facts in zip(program.scenes, results["facts"], strict=True):
         high, low = facts["high"], facts["low"]
@@ -74,29 +76,26 @@ def blank_maps(program: Program, results: Any, labels: Sequence[Any], first: int
                 flat = blockers.flat_operations([scene.tapped], scene.scores, scene.recording)
                 why = f" ({findings.listing(flat)} has no slope)" if flat else ""
                 why = why or program.target.zero_hint
-            warnings.append(
-                findings.message(
-                    code,
-                    image=first + int(image),
-                    path=scene.call.path,
-                    target=_name(labels[image][explained]),
-                    method=settings.method,
-                    reason=why,
-                    other="eigengradcam" if "gradient" in facts else "eigencam",
-                    **_sides(settings),
-                )
-            )
-    return warnings
+            known = {
+                "path": scene.call.path,
+                "method": settings.method,
+                "reason": why,
+                "other": "eigengradcam" if "gradient" in facts else "eigencam",
+                **_sides(settings),
+            }
+            target = None if code in blank.OF_THE_IMAGE else labels[image][explained]
+            notes.append(Note(code, known, first + int(image), target))
+    return notes
 
 
-def frames_outside(program: Program, results: Any, first: int) -> list[str]:
-    """A warning for each image that a spatial transformer shows nothing of."""
+def frames_outside(program: Program, results: Any, first: int) -> list[Note]:
+    """A note for each image that a spatial transformer shows nothing of."""
     if "coverage" not in results:
         return []
     way = program.scenes[0].frame.way
     facts = {"path": program.scenes[0].call.path, "names": findings.listing(way.paths)}
     return [
-        findings.message("warn-frame-outside", image=first + int(image), **facts)
+        Note("warn-frame-outside", facts, first + int(image))
         for image in np.flatnonzero(results["coverage"].max(axis=(1, 2)) == 0)
     ]
 
@@ -108,19 +107,19 @@ def _sides(settings: Settings) -> dict[str, str]:
     return {"against": "against", "sign": "positive", "turned": "use counterfactual=True"}
 
 
-def look_like_probabilities(program: Program, values: Sequence[Any]) -> list[str]:
-    """A warning where scores sum to one though no softmax was found at the end."""
+def look_like_probabilities(program: Program, values: Sequence[Any]) -> list[Note]:
+    """A note where scores sum to one though no softmax was found at the end."""
     if program.settings.score != "logit":
         return []
-    warnings = []
+    notes = []
     for output, value in zip(program.outputs.outputs, values, strict=True):
         is_classes = value.ndim == 2 and value.shape[1] > 1
         if is_classes and output.ending == "linear" and not output.hidden:
             sums = np.sum(value, axis=1, dtype=np.float64)
             if np.all(value >= 0) and np.allclose(sums, 1.0, atol=1e-3):
                 facts = {"name": output.name, "activation": "softmax"}
-                warnings.append(findings.message("warn-probability", **facts))
-    return warnings
+                notes.append(Note("warn-probability", facts))
+    return notes
 
 
 def _forward_error(source: Source, batch: Batch, wrong: np.ndarray, first: int) -> NonFiniteError:
@@ -185,9 +184,5 @@ def _run(trace: Any, batch: Batch) -> np.ndarray:
     return function(*[tf.convert_to_tensor(array) for array in batch.arrays]).numpy()
 
 
-def _numbers(wrong: np.ndarray, first: int) -> str:
-    return findings.images([first + int(image) for image in np.flatnonzero(wrong)])
-
-
-def _name(target: Any) -> str:
-    return f"class {target}" if isinstance(target, int) else str(target)
+def _numbers(wrong: np.ndarray, first: int) -> Images:
+    return Images(first + int(image) for image in np.flatnonzero(wrong))

@@ -82,39 +82,39 @@ INSTEAD: dict[str, str] = {
         " model that it was made from."
     ),
     "warn-all-negative": (
-        "image {image}: everything in '{path}' speaks {against} {target}, so nothing is left to be"
+        "Everything in '{path}' speaks {against} {target}, so nothing is left to be"
         f" shown. {_OTHERS}."
     ),
     "warn-negative-activations": (
-        "image {image}: the activations of '{path}' are negative on the whole where {method} counts"
+        "The activations of '{path}' are negative on the whole where {method} counts"
         " them, so its map is negative, and nothing is left to be shown. Choose another --method or"
         " --layer."
     ),
     "warn-zero-gradient": (
-        "image {image}: the gradient of {target} is zero everywhere in '{path}', so the map is"
+        "The gradient of {target} is zero everywhere in '{path}', so the map is"
         " zero{reason}. Look for a saturated activation or a dead ReLU after the layer;"
         f" {_EIGENCAM}"
     ),
     "warn-no-positive-gradient": (
-        "image {image}: the gradient of {target} is {sign} nowhere that '{path}' is active, and"
+        "The gradient of {target} is {sign} nowhere that '{path}' is active, and"
         f" {{method}} keeps nothing else, so the map is zero. {_OTHERS}, or choose another"
         " --method."
     ),
     "warn-inactive": (
-        "image {image}: the activations of '{path}' are zero wherever the gradient of {target} is"
+        "The activations of '{path}' are zero wherever the gradient of {target} is"
         f" not, so the map is zero. Choose another --layer; {_EIGENCAM}"
     ),
     "warn-zero-map": (
-        "image {image}: {method} adds what speaks for and against {target} in '{path}' up to zero"
+        "{method} adds what speaks for and against {target} in '{path}' up to zero"
         " everywhere. Choose another --method, such as {other}."
     ),
     "warn-no-effect": (
-        "image {image}: {target} stays the same whichever channel of '{path}' is set to zero, so"
+        "{target} stays the same whichever channel of '{path}' is set to zero, so"
         " the map is zero. Look for a saturated activation or a dead ReLU after the layer;"
         f" {_EIGENCAM}"
     ),
     "warn-constant-channels": (
-        "image {image}: every channel of '{path}' has one value at all positions, so scorecam has"
+        "Every channel of '{path}' has one value at all positions, so scorecam has"
         " nothing to mask the image with, and the map is zero. Choose a --layer with more"
         f" positions; {_EIGENCAM}"
     ),

@@ -148,13 +148,13 @@ class Explanation:
         path = call.path
         negative = image_numbers((weights <= 0).all(1) & (weights < 0).any(1) & (high <= 0))
         if negative:
-            images = findings.images(negative)
+            images = findings.Images(negative)
             texts = {"path": path, "target": self._view.target, "images": images}
             yield finding("explain-all-negative", "warning", path, **texts)
         size = np.maximum(np.abs(low), np.abs(high))
         flat = image_numbers((high - low <= 1e-6 * size) & (size > 0))
         if flat:
-            images = findings.images(flat)
+            images = findings.Images(flat)
             yield finding("explain-constant-map", "warning", path, path=path, images=images)
         total = parts.sum(1)
         share = parts.max(1) / np.where(total > 0, total, 1)
@@ -168,7 +168,7 @@ class Explanation:
                 path=path,
                 channels=f"number {channels}",
                 share=float(share[single].mean()),
-                images=findings.images(single),
+                images=findings.Images(single),
             )
 
     def _of_probabilities(self, output: Output, values: np.ndarray) -> Iterator[Finding]:
@@ -184,7 +184,7 @@ class Explanation:
                 target=self._view.target,
                 low=float(of_target[saturated].min()),
                 high=float(of_target[saturated].max()),
-                images=findings.images(saturated),
+                images=findings.Images(saturated),
             )
 
 

@@ -202,7 +202,7 @@ class Forward:
             "error",
             call.path,
             kind="NaN" if np.isnan(sums).any() else "An infinity",
-            images=findings.images(image_numbers(~np.isfinite(sums))),
+            images=findings.Images(image_numbers(~np.isfinite(sums))),
             path=describe(call),
         )
 

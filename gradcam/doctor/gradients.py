@@ -178,7 +178,7 @@ class Gradients:
                 wrong[-1].path,
                 kind="NaN or an infinity",
                 target=self._view.target,
-                images=findings.images(image_numbers(rows)),
+                images=findings.Images(image_numbers(rows)),
                 path=wrong[-1].path,
             )
 

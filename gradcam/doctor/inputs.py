@@ -188,12 +188,12 @@ class Inputs:
         name = f" of input '{self._names[number]}'" if len(self._arrays) > 1 else ""
         if not finite.all():
             kind = "NaN" if np.isnan(rows).any() else "An infinity"
-            numbers = findings.images(np.flatnonzero(~finite).tolist())
+            numbers = findings.Images(np.flatnonzero(~finite).tolist())
             yield finding("non-finite-images", "error", WHERE, kind=kind, images=numbers, name=name)
         constant = np.flatnonzero(finite & (rows.min(axis=1) == rows.max(axis=1))).tolist()
         if constant:
             has = "has" if len(constant) == 1 else "have"
-            text = f"{findings.images(constant).capitalize()}{name} {has}"
+            text = f"{str(findings.Images(constant)).capitalize()}{name} {has}"
             value = float(rows[constant[0], 0])
             yield finding("input-constant", "warning", WHERE, images=text, value=value)
 

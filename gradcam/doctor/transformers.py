@@ -135,12 +135,12 @@ class Transformers:
         black = image_numbers(outside >= _BLACK)
         much = image_numbers((outside > _MUCH) & (outside < _BLACK))
         if black:
-            shown = {"images": findings.images(black), "theta": _numbers(theta[black[0]])}
+            shown = {"images": findings.Images(black), "theta": _numbers(theta[black[0]])}
             share = float(outside[black].mean())
             yield finding("transformer-black", "error", call.path, share=share, **shown, **facts)
         if much:
             share = float(outside[much].mean())
-            shown = {"images": findings.images(much)}
+            shown = {"images": findings.Images(much)}
             yield finding(
                 "transformer-outside", "warning", call.path, share=share, **shown, **facts
             )
@@ -239,12 +239,12 @@ def _shape(
             "smallest": float(factors[collapsed, 1].min()),
             "determinant": float(determinants[collapsed[0]]),
         }
-        images = findings.images(collapsed)
+        images = findings.Images(collapsed)
         yield finding(
             "transformer-collapsed", "warning", call.path, images=images, **numbers, **facts
         )
     if mirrored:
-        images, determinant = findings.images(mirrored), float(determinants[mirrored].min())
+        images, determinant = findings.Images(mirrored), float(determinants[mirrored].min())
         yield finding(
             "transformer-mirrored",
             "warning",
@@ -254,7 +254,7 @@ def _shape(
             **facts,
         )
     if shrunk:
-        images, largest = findings.images(shrunk), float(factors[shrunk, 0].max())
+        images, largest = findings.Images(shrunk), float(factors[shrunk, 0].max())
         yield finding(
             "transformer-shrunk", "warning", call.path, images=images, largest=largest, **facts
         )

@@ -117,13 +117,17 @@ def listing(names: Sequence[object], limit: int = 40) -> str:
     return ", ".join([*shown, *map(str, names[-half:])])
 
 
-def images(numbers: Sequence[int]) -> str:
-    """Image numbers for a sentence.
+class Images(tuple[int, ...]):
+    """Numbers of images, which a sentence says in words.
 
-    >>> images([0]), images([1, 4])
-    ('image 0', 'images 1, 4')
+    >>> print(Images([0]), Images([1, 4]))
+    image 0 images 1, 4
     """
-    return f"image{'s' if len(numbers) > 1 else ''} {listing(numbers, limit=10)}"
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"image{'s' if len(self) > 1 else ''} {listing(self, limit=10)}"
 
 
 def counted(number: int, one: str, many: str) -> str:

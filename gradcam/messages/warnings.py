@@ -39,49 +39,49 @@ SENTENCES: dict[str, str] = {
         " the warped frame: draw them over the warped images."
     ),
     "warn-frame-outside": (
-        "image {image}: the frame that {names} chose lies outside of the image, or has shrunk to a"
+        "The frame that {names} chose lies outside of the image, or has shrunk to a"
         " point, so no pixel of it reaches '{path}'. Look at theta: it has run away, or the image is"
         " unlike those of the training."
     ),
     "warn-all-negative": (
-        "image {image}: everything in '{path}' speaks {against} {target}, so nothing is left after"
+        "Everything in '{path}' speaks {against} {target}, so nothing is left after"
         " the ReLU. Use relu=False to see the negative side, or {turned}."
     ),
     "warn-negative-activations": (
-        "image {image}: the activations of '{path}' are negative on the whole where {method} counts"
+        "The activations of '{path}' are negative on the whole where {method} counts"
         " them, so its map is negative, and nothing is left after the ReLU. Use relu=False to see"
         " it."
     ),
     "warn-dead-activations": (
-        "image {image}: all activations of '{path}' are zero, so the map is zero. Look for a dead"
+        "All activations of '{path}' are zero, so the map is zero. Look for a dead"
         " ReLU, or an image outside of the range the model expects; or choose a layer before it."
     ),
     "warn-zero-gradient": (
-        "image {image}: the gradient of {target} is zero everywhere in '{path}', so the map is"
+        "The gradient of {target} is zero everywhere in '{path}', so the map is"
         " zero{reason}. Look for a saturated activation or a dead ReLU after the layer;"
         " method='eigencam' with relu=False shows what stands out without a gradient."
     ),
     "warn-no-positive-gradient": (
-        "image {image}: the gradient of {target} is {sign} nowhere that '{path}' is active, and"
+        "The gradient of {target} is {sign} nowhere that '{path}' is active, and"
         " {method} keeps nothing else, so the map is zero. Use method='eigengradcam' with"
         " relu=False, or {turned}."
     ),
     "warn-inactive": (
-        "image {image}: the activations of '{path}' are zero wherever the gradient of {target} is"
+        "The activations of '{path}' are zero wherever the gradient of {target} is"
         " not, so the map is zero. Choose another layer; method='eigencam' with relu=False shows"
         " what stands out without a gradient."
     ),
     "warn-zero-map": (
-        "image {image}: {method} adds what speaks for and against {target} in '{path}' up to zero"
+        "{method} adds what speaks for and against {target} in '{path}' up to zero"
         " everywhere. Use method='{other}' with relu=False, which keeps the main pattern."
     ),
     "warn-no-effect": (
-        "image {image}: {target} stays the same whichever channel of '{path}' is set to zero, so"
+        "{target} stays the same whichever channel of '{path}' is set to zero, so"
         " the map is zero. Look for a saturated activation or a dead ReLU after the layer;"
         " method='eigencam' with relu=False shows what stands out whatever the target."
     ),
     "warn-constant-channels": (
-        "image {image}: every channel of '{path}' has one value at all positions, so scorecam has"
+        "Every channel of '{path}' has one value at all positions, so scorecam has"
         " nothing to mask the image with, and the map is zero. Choose a layer with more positions;"
         " method='eigencam' with relu=False shows the activations as they are."
     ),

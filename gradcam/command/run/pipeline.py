@@ -8,7 +8,6 @@ than a few batches are ever in memory.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
@@ -180,5 +179,6 @@ def _reason(error: Exception) -> str:
         return f"{reason[:1].upper()}{reason[1:]}. {error.facts['advice']}".strip()
     if isinstance(error, tf.errors.ResourceExhaustedError):
         return "There is not enough memory for it. Use a smaller --batch-size or --size."
-    text = str(error) if isinstance(error, GradCamError) else str(error).splitlines()[0]
-    return re.sub(r"\bimage 0\b", "this image", text)
+    if isinstance(error, GradCamError):  # it ran alone: the only one of its batch
+        return findings.message(error.code, **error.facts | {"images": "this image"})
+    return str(error).splitlines()[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import tensorflow as tf
 
 from gradcam import files, pictures
 from gradcam.command.run.manifest import REPORT_FILES
+from gradcam.messages.voices import Voice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from gradcam.cam.explanation import Explanation
     from gradcam.command.run.plan import Plan
+    from gradcam.messages.notes import Note
 
 CLASSES_NAMED = 5
 PHOTO_SIDE, HEAT_SIDE = 480, 240
-_OF_AN_IMAGE = re.compile(r"image (\d+): (.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,33 +80,27 @@ def maps_of(explanation: Explanation, row: int) -> Iterator[Map]:
     several = explanation.scores.ndim == 2
     places = [(row, k) for k in range(explanation.scores.shape[1])] if several else [(row,)]
     targets = explanation.targets[row] if several else (explanation.targets[row],)
-    for number, (place, target) in enumerate(zip(places, targets, strict=True)):
+    for place, target in zip(places, targets, strict=True):
         yield Map(
             method=explanation.method,
             layer=str(explanation.layer),
             target=str(target),
             score=_rounded(explanation.scores[place]),
-            warnings=_warnings(explanation.warnings, row, targets, number),
+            warnings=_warnings(explanation.notes, row, target),
             raw=explanation.maps[place],
             heatmap=explanation.heatmaps[place],
             coverage=None if explanation.coverage is None else explanation.coverage[row],
         )
 
 
-def _warnings(said: Sequence[str], row: int, targets: Sequence[Any], number: int) -> list[str]:
+def _warnings(notes: Sequence[Note], row: int, target: Any) -> list[str]:
     """What is said of one map: of all images, of this one, or of this map's class in it."""
-    names = [f"class {target}" if isinstance(target, int) else str(target) for target in targets]
-    patterns = [re.compile(rf"(?<!\w){re.escape(name)}(?!\w)") for name in names]
-    general, own = [], []
-    for text in said:
-        match = _OF_AN_IMAGE.fullmatch(text)
-        if match is None:
-            general.append(text)
-        elif int(match[1]) == row:
-            named = [pattern.search(match[2]) is not None for pattern in patterns]
-            if named[number] or not any(named):
-                own.append(match[2][:1].upper() + match[2][1:])
-    return general + own
+    said = [
+        note.said(Voice.TERMINAL)
+        for note in sorted(notes, key=lambda note: note.image is not None)
+        if note.image in (None, row) and note.target in (None, target)
+    ]
+    return list(dict.fromkeys(said))
 
 
 def top_classes(outputs: Any, row: int, plan: Plan) -> list[list[Any]]:

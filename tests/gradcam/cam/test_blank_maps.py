@@ -9,7 +9,6 @@ from keras import layers
 
 import gradcam
 from gradcam.cam.methods import METHODS
-from gradcam.messages import warnings
 from tests.support.gradcam_models import images
 
 COUNT, SIZE, CHANNELS = 96, 2, 2
@@ -66,17 +65,6 @@ def explained(rig, method, *, relu=True, counterfactual=False):
     return EXPLAINED[options]
 
 
-def pattern(code):
-    """The sentence of a warning as a pattern."""
-    return re.sub(r"\\{\w+\\}", "(.*)", re.escape(warnings.SENTENCES[code])) + "$"
-
-
-def code_of(text):
-    found = [code for code in warnings.SENTENCES if re.match(pattern(code), text)]
-    assert len(found) == 1, text
-    return found[0]
-
-
 def is_true(code, method, activation, gradient, raw):
     """Whether a reason holds, worked out from the activations and the gradient of one image."""
     product = gradient * activation
@@ -120,14 +108,15 @@ def test_the_reason_is_true_and_the_advice_helps(rig, method, relu, counterfactu
     gradients = -gradients if counterfactual else gradients
     blank = {image for image in range(COUNT) if not found.maps[image].any()}
     said = {}
-    for text in found.warnings:
-        if match := re.match(r"image (\d+): ", text):
-            assert int(match[1]) not in said
-            said[int(match[1])] = text
+    for note in found.notes:
+        if note.image is not None:
+            assert note.image not in said
+            assert note.target in (None, note.image)
+            said[note.image] = note
     assert set(said) == blank
     advised = {}
-    for image, text in said.items():
-        code = code_of(text)
+    for image, note in said.items():
+        code, text = note.code, str(note)
         assert code.removeprefix("warn-") in ALLOWED[method]
         assert is_true(code, method, activations[image], gradients[image], raw[image]), text
         if match := re.search(r"method='(\w+)'", text):
@@ -147,10 +136,10 @@ def test_the_reason_is_true_and_the_advice_helps(rig, method, relu, counterfactu
 
 def test_every_reason_occurs(rig):
     codes = {
-        code_of(text)
+        note.code
         for method in METHODS
-        for text in explained(rig, method).warnings
-        if text.startswith("image")
+        for note in explained(rig, method).notes
+        if note.image is not None
     }
     assert codes == {f"warn-{code}" for codes in ALLOWED.values() for code in codes}
 

@@ -399,6 +399,23 @@ def test_warnings_stand_with_the_maps_that_they_are_about(names):
         assert [text[:10] for text in second.warnings] == ["The frame ", "Everything"]
 
 
+def test_a_class_called_zero_has_no_part_in_the_zero_gradient_of_another():
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            layers.Conv2D(1, 3, kernel_initializer="ones", activation="relu", name="conv"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2, kernel_initializer=lambda shape, dtype: np.array([[1.0, 0.0]], dtype)),
+        ]
+    )
+    images = np.ones((1, 6, 6, 1), "float32")
+    explanation = package.explain(model, images, top_k=2, class_names=["zero", "two"])
+    zero, two = results.maps_of(explanation, 0)
+    assert (zero.target, zero.warnings) == ("zero", [])
+    assert two.target == "two"
+    assert [text[:35] for text in two.warnings] == ["The gradient of two is zero everywh"]
+
+
 def test_failed_images_have_their_reason_and_the_others_are_done(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.jpg").write_text("no picture")
