@@ -2,6 +2,7 @@
 # make test   runs the tests
 # make lint   runs the linter and the type checker
 # make test-oldest  runs the core's tests on the oldest supported TensorFlow and Keras
+# make test-plain-kernels  runs what depends on the processor's kernels as on one without AVX-512
 # make bench  measures against the peers and prints tables (installs torch and tf-keras-vis)
 
 PYTHON ?= python3
@@ -12,11 +13,13 @@ DEMO ?= gradcam-demo
 CORE_TESTS ?= $(addprefix tests/keras_stn/test_,$(addsuffix .py,layers saving theta sampler plots)) \
 	$(addprefix tests/gradcam/,trace/test_tap.py targets cam/test_methods.py cam/test_explainer.py \
 	cam/test_warps.py cam/test_same_map.py loading/test_loading.py loading/test_saved_models.py)
+KERNEL_TESTS ?= $(addprefix tests/gradcam/,callbacks cam doctor trace \
+	loading/test_saved_models.py loading/test_channels_last.py)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-oldest lint bench clean
+.PHONY: demo test test-oldest test-plain-kernels lint bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/gradcam demo --out $(DEMO)
@@ -32,6 +35,9 @@ lint: $(VENV)/.test
 test-oldest:
 	$(MAKE) $(OLDEST)/.oldest VENV=$(OLDEST)
 	$(OLDEST)/bin/python -m pytest -n 2 --dist worksteal $(CORE_TESTS) $(PYTEST_ARGS)
+
+test-plain-kernels: $(VENV)/.test
+	TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/python -m pytest -n 2 --dist worksteal $(KERNEL_TESTS) $(PYTEST_ARGS)
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks

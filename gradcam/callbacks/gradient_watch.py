@@ -37,7 +37,8 @@ class GradientWatch(keras.callbacks.Callback):
         every: the number of batches between two looks.
 
     Attributes:
-        said: what was said, the layers' names by code.
+        said: what was said, the layers' names by code; of gradients that are not finite only the
+            first layer.
 
     >>> watch = GradientWatch(every=50)
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
@@ -173,8 +174,13 @@ class GradientWatch(keras.callbacks.Callback):
             # The search for a scale takes some steps at the start.
             wrong = lasting if self._batch >= self.every else [False] * len(wrong)
         pairs = list(zip(self._variables, zero, wrong, strict=True))
-        self._say("watch-not-finite", [v for v, _, is_wrong in pairs if is_wrong], all_of=False)
-        if "watch-not-finite" not in self.said:  # what is zero behind a NaN is so for that reason
+        if "watch-not-finite" in self.said:
+            return
+        # The first alone: whether a NaN reaches the layers behind it is for the processor to say,
+        # whose ReLU hands it on or makes zero of it.
+        first = [v for v, _, is_wrong in pairs if is_wrong][:1]
+        self._say("watch-not-finite", first, all_of=False)
+        if not first:  # what is zero behind a NaN is so for that reason
             self._say("watch-zero", [v for v, is_zero, _ in pairs if is_zero], all_of=True)
 
     def _lasting(self, kind: str, flags: list[Any]) -> list[bool]:

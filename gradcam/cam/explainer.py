@@ -14,7 +14,7 @@ from gradcam.cam.explanation import Explanation
 from gradcam.cam.program import Program, Question, Settings
 from gradcam.errors import ModelError
 from gradcam.targets import resolving
-from gradcam.trace import inputs, sources
+from gradcam.trace import inputs, kernels, sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,7 +146,8 @@ class Explainer:
         """Explain as many images as go through the model at once; `first` is their first number."""
         program = self._program(question, key)
         program.target.check(program.outputs, question.arguments)
-        results = tf.nest.map_structure(lambda tensor: tensor.numpy(), program(question))
+        with kernels.missing_ones_named(self._source.name):
+            results = tf.nest.map_structure(lambda tensor: tensor.numpy(), program(question))
         verdicts.check_finite(program, question, results, first)
         names = self._settings.class_names
         labels = [[program.target.label(int(i), names) for i in row] for row in results["index"]]

@@ -17,6 +17,7 @@ from gradcam.doctor.zeros import has_zero_kernel
 from gradcam.errors import NotAFeatureMapError
 from gradcam.messages import findings
 from gradcam.trace import blockers
+from gradcam.trace.graph import ancestors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -96,10 +97,27 @@ class Gradients:
         yield from self._stops()
         known = dict(zip(self.calls, facts["layers"], strict=True))
         yield from self._not_finite(known)
-        norms = {call: _size(of_call) for call, of_call in known.items() if of_call}
+        # What is left of a gradient in front of operations without any slope is rounding, of a size
+        # that depends on the processor.
+        open_to = self._open_to_score(facts["closed"])
+        norms = {
+            call: _size(of_call) if call.outputs[0].op in open_to else 0.0
+            for call, of_call in known.items()
+            if of_call
+        }
         if all(np.isfinite(norm) for norm in norms.values()):
             yield from self._underflow(norms, facts["plain"])
             yield from self._dies(norms, facts["closed"])
+
+    def _open_to_score(self, shares: list[Any]) -> set[tf.Operation]:
+        """The operations before the score with a way to it that is not closed at all values."""
+        shut = {
+            closed.operation
+            for closed, share in zip(self._closed, shares, strict=True)
+            if share == 1
+        }
+        scores = self._view.scores
+        return set() if scores is None else ancestors([scores], shut.__contains__)
 
     def _stops(self) -> Iterator[Finding]:
         """Where there is no gradient at all."""

@@ -10,7 +10,15 @@ import tensorflow as tf
 
 from gradcam.doctor import forward, inputs, values
 from gradcam.doctor.careful import attempt, finding_of, not_looked_at
-from gradcam.doctor.diagnosis import Diagnosis, Finding, LayerGradient, finding, ordered, retold
+from gradcam.doctor.diagnosis import (
+    Diagnosis,
+    Finding,
+    LayerGradient,
+    finding,
+    from_error,
+    ordered,
+    retold,
+)
 from gradcam.doctor.echoes import without_echoes
 from gradcam.doctor.endings import Endings
 from gradcam.doctor.explanation import Explanation
@@ -22,7 +30,7 @@ from gradcam.doctor.unbuilt import UnbuiltSource
 from gradcam.doctor.view import Check, look
 from gradcam.doctor.weights import Weights
 from gradcam.errors import ModelError
-from gradcam.trace import sources
+from gradcam.trace import kernels, sources
 from gradcam.trace.sources import reason_of
 
 if TYPE_CHECKING:
@@ -181,16 +189,7 @@ class Examination:
         recording = self._recording
         call = recording.maker(operation) if operation is not None and recording else None
         where = call.path if call is not None and call.path else self._source.name
-        self._found.append(
-            finding(
-                "raises-when-run",
-                "error",
-                where,
-                where=f"'{where}'",
-                error=type(error).__name__,
-                reason=reason_of(error),
-            )
-        )
+        self._found.append(_raises(error, where, self._source.name))
         known: dict[str, Any] = {}
         for check in self._checks:
             if isinstance(check, Forward) and operation is not None:
@@ -202,6 +201,21 @@ class Examination:
             else:
                 self._found.append(not_looked_at(check.name, "the model raises on the way"))
         return known
+
+
+def _raises(error: Exception, where: str, model: str) -> Finding:
+    """The finding of an error that TensorFlow raised when the model ran."""
+    lacking = kernels.missing(error, model)
+    if lacking is not None:
+        return from_error(lacking, where)
+    return finding(
+        "raises-when-run",
+        "error",
+        where,
+        where=f"'{where}'",
+        error=type(error).__name__,
+        reason=reason_of(error),
+    )
 
 
 def _has_python(graph: tf.Graph) -> bool:

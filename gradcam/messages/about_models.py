@@ -49,6 +49,12 @@ SENTENCES: dict[str, str] = {
         " Expected a model that runs on these inputs. Call model(images) to see the whole error;"
         " it has to work first."
     ),
+    "channels-first-kernel": (
+        "The model '{name}' takes its channels first{where}, which TensorFlow can't compute on this"
+        " processor without oneDNN. Expected oneDNN, a GPU, or channels last. Set"
+        " TF_ENABLE_ONEDNN_OPTS=1 in the environment before TensorFlow is imported, or build the"
+        ' model with data_format="channels_last" and give it np.moveaxis(images, 1, -1).'
+    ),
     "transformer-broken": (
         "The spatial transformer '{path}' can't say where it shows each pixel of its images: its"
         " inverse_grid(theta, (height, width)) {fault}. Expected a tensor (batch, height, width, 2)"

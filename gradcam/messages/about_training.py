@@ -119,9 +119,10 @@ WATCH: dict[str, tuple[str, str]] = {
     ),
     "watch-not-finite": (
         (
-            "GradientWatch, batch {batch}: the gradient of {layers} is NaN or infinite, and so are"
-            " its weights after the next step. Stop, lower the learning rate or clip the gradients"
-            " (clipnorm=1.0), and look for a division by zero, a logarithm or a root of zero."
+            "GradientWatch, batch {batch}: gradients are NaN or infinite, the first that of {layers},"
+            " and so are the weights after the next step. Stop, look for NaN in the batch, lower the"
+            " learning rate or clip the gradients (clipnorm=1.0), and look for a division by zero, a"
+            " logarithm or a root of zero."
         ),
         "",
     ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from gradcam.errors import ModelError
-from gradcam.loading.saved_models import layers, signatures
+from gradcam.loading.saved_models import channels_last, layers, signatures
 from gradcam.loading.saved_models.gradients import import_graph
 from gradcam.trace import logits
 from gradcam.trace.recording import Recording
@@ -47,7 +47,7 @@ class SavedModelSource:
         self.name = name
         self._specs = specs
         self._signature = signature
-        self._graph_def = flat.graph_def
+        self._graph_def = channels_last.moved(flat.graph_def)
         self._gradients = flat.gradients  # found by their operations, as long as they are here
         self._values = values
         self._plan = plan

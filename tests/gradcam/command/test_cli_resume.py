@@ -146,7 +146,9 @@ def test_a_signal_stops_the_command(tmp_path):
     """A real Ctrl-C, sent to a process in the middle of its work."""
     out = tmp_path / "out"
     script = (
-        "import sys, time\nfrom gradcam.command import main as cli\n"
+        "import signal, sys, time\nfrom gradcam.command import main as cli\n"
+        # A shell that starts the tests in the background lets them ignore the signal.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from gradcam.command.run.manifest import Manifest\n"
         "real = Manifest.add\n"
         "def add(self, entry):\n    real(self, entry)\n    time.sleep(0.5)\n"
