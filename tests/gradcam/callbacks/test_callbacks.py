@@ -83,7 +83,7 @@ def test_nan_is_said_once_with_the_layers_in_a_later_batch():
     with pytest.warns(UserWarning, match="NaN or infinite") as said:
         made.fit(x, y, batch_size=4, verbose=0, shuffle=False, callbacks=[watch])
     assert len(said) == 1
-    # A ReLU makes zero of a NaN, so the layers behind it are spared.
+    # Where oneDNN's ReLU makes zero of a NaN, the layers behind it are spared; they aren't named.
     assert watch.said == {"watch-not-finite": ["first"]}
     assert "batch 7" in str(said[0].message)
 
