@@ -5,11 +5,26 @@ Nothing here imports TensorFlow or Keras unless they can be used.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from typing import Any
 
 from gradcam.errors import ModelError
+
+
+class LazyModule:
+    """Stands in for a module that takes seconds to import, until one of its names is needed.
+
+    >>> LazyModule("math").sqrt(4)
+    2.0
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self._name), name)
 
 
 def require_tensorflow() -> None:

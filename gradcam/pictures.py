@@ -1,21 +1,26 @@
 """Pictures: read, resized, coloured, laid over each other, encoded. The only user of OpenCV here.
 
+Pillow reads the files: it tells size, mode and orientation before a pixel is decoded, and refuses a
+file that is cut off, of which OpenCV makes half a picture without a word. OpenCV does what follows:
+it resizes, colours and encodes faster, and has the colour maps.
+
 Convention: images are RGB here; OpenCV's BGR does not leave this file.
 """
 
 from __future__ import annotations
 
+import contextlib
 import numbers
 import os
 import stat
+import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from gradcam import image_headers
-from gradcam.colormaps import COLORMAPS
 from gradcam.errors import GradCamError, ImageError
 from gradcam.messages import findings
 
@@ -23,14 +28,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_PIXELS = 2**27
-"""134 million: more than any phone takes, and 400 MB once decoded."""
+"""134 million: more than nearly any phone takes, and 400 MB once decoded."""
 
 MAX_BYTES = 2**30
 
-SMALLEST_DISPLAYED = 256
-"""Pixels along the longer side. A digit of 28 pixels is a stamp, which JPEG makes a blot."""
+COLORMAPS: dict[str, int] = {
+    name.removeprefix("COLORMAP_").lower(): getattr(cv2, name)
+    for name in dir(cv2)
+    if name.startswith("COLORMAP_")
+}
+"""OpenCV's colour maps by name."""
 
+# Pillow knows other formats too, some of which are programs, such as EPS.
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
 _READABLE = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000 and PNM can be read."
+
+# What Pillow raises over broken files; its warnings only where somebody made them errors.
+_BROKEN = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, SyntaxError),
+    *(TypeError, ValueError, Warning, struct.error),
+)
 
 
 def read_images(paths: Any, size: int | tuple[int, int]) -> np.ndarray:
@@ -61,37 +78,72 @@ def read_photo(path: str | os.PathLike[str]) -> np.ndarray:
         ImageError: it can't be read, with the reason.
     """
     try:
-        found = Path(path).stat()
-        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
-            raise _unreadable(path, "it is a pipe or a device", "Copy the image to a file first.")
-        if found.st_size > MAX_BYTES:
-            raise _unreadable(path, "it is larger than a gigabyte", "Make it smaller.")
-        data = Path(path).read_bytes()
+        _check_file(path)
+        with Path(path).open("rb") as file:
+            return _decoded(path, file)
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error), "Check the path.") from error
-    header = _checked_header(path, data)
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        reason = f"its {header.kind} data can't be decoded"
-        raise _unreadable(path, reason, "Save it again, as JPEG or PNG.")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def _checked_header(path: str | os.PathLike[str], data: bytes) -> image_headers.Header:
-    """The header; raises for what is no image, a part of one, or more pixels than memory should hold."""
-    if not data:
+def _check_file(path: str | os.PathLike[str]) -> None:
+    """Raise for what would hang, or fill the memory, before it is opened."""
+    found = Path(path).stat()
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+        raise _unreadable(path, "it is a pipe or a device", "Copy the image to a file first.")
+    if found.st_size > MAX_BYTES:
+        raise _unreadable(path, "it is larger than a gigabyte", "Make it smaller.")
+    if not found.st_size:
         raise _unreadable(path, "it is empty", _READABLE)
-    header = image_headers.read(data)
-    if header is None:
-        raise _unreadable(path, "it is no image of a known format", _READABLE)
-    if header.width * header.height > MAX_PIXELS:
-        size = f"{header.width} x {header.height} pixels"
-        reason = f"it says that it has {size}, more than the {MAX_PIXELS:,} that are read"
-        raise _unreadable(path, reason, "Make it smaller.")
-    if not header.complete:
-        reason = f"it is cut off: the end of the {header.kind} data is missing"
-        raise _unreadable(path, reason, "Copy or download it again.")
-    return header
+
+
+def _decoded(path: str | os.PathLike[str], file: IO[bytes]) -> np.ndarray:
+    """The first picture in a file; what is no image, only a part of one, or too large, is refused."""
+    try:
+        image = Image.open(file, formats=_FORMATS)
+        _check_size(image)
+        image.load()
+        return _rgb(_upright(image))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        reason = f"it says that it has more pixels than the {MAX_PIXELS:,} that are read"
+        raise _unreadable(path, reason, "Make it smaller.") from error
+    except MemoryError as error:
+        raise _unreadable(path, "there is not enough memory for it", "Make it smaller.") from error
+    except UnidentifiedImageError as error:
+        file.seek(0)
+        if file.read(12)[4:] in {b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1"}:
+            reason, advice = "it is HEIC, which can't be decoded", "Export it as JPEG."
+        else:
+            reason, advice = "it is no image of a known format", _READABLE
+        raise _unreadable(path, reason, advice) from error
+    except _BROKEN as error:
+        if (
+            isinstance(error, OSError) and error.errno is not None
+        ):  # the system's word, not Pillow's
+            raise
+        advice = "Copy or download it again."
+        raise _unreadable(path, "it is damaged or cut off", advice) from error
+
+
+def _check_size(image: Image.Image) -> None:
+    """Pillow raises the same for about twice as many pixels."""
+    if image.width * image.height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """A picture turned as its EXIF says; where that can't be read, it is taken as it is."""
+    with contextlib.suppress(*_BROKEN):
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
+    """The pixels of any mode in 8 bits; transparency is dropped."""
+    if image.mode.startswith("I"):  # grey in 16 bits, of which Pillow would make white
+        levels = np.clip(np.asarray(image), 0, 65535) >> 8
+        return np.repeat(levels.astype(np.uint8)[..., np.newaxis], 3, axis=-1)
+    image.info.pop("transparency", None)  # or convert() warns of what is wanted
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _unreadable(path: str | os.PathLike[str], reason: str, advice: str) -> ImageError:
@@ -106,19 +158,6 @@ def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     is_smaller = height * width < picture.shape[0] * picture.shape[1]
     how = cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
     return cv2.resize(picture, (width, height), interpolation=how)
-
-
-def for_display(picture: np.ndarray, longest: int = 1024) -> np.ndarray:
-    """A picture as people want to see it: not larger than needed, not too small to see anything."""
-    height, width = picture.shape[:2]
-    largest = max(height, width)
-    if largest < SMALLEST_DISPLAYED:
-        times = -(-SMALLEST_DISPLAYED // largest)
-        return picture.repeat(times, 0).repeat(times, 1)  # its pixels are still to be seen
-    share = min(1.0, longest / largest)
-    size = max(1, round(height * share)), max(1, round(width * share))
-    # Averaging is slow, and only needed where pixels would be skipped.
-    return stretch(picture, *size) if share > 0.5 else resize(picture, *size)
 
 
 def stretch(picture: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -260,38 +299,3 @@ def _colormap(name: str) -> int:
             advice="turbo is the default.",
         )
     return COLORMAPS[name]
-
-
-# Pictures of several pictures.
-
-_INK, _PAPER, _FRAME = (32, 36, 44), (255, 255, 255), (255, 255, 255)
-_GAP, _CAPTION = 12, 30
-
-
-def outlined(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A picture with a line around the part where a mask (height, width) is more than a half."""
-    inside = (mask > 0.5).astype(np.uint8)
-    # Nothing is outside of the picture: a part that reaches its edge is closed there.
-    padded = cv2.copyMakeBorder(inside, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
-    contours, _ = cv2.findContours(
-        padded, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(-1, -1)
-    )
-    lines = [cv2.approxPolyDP(contour, 3, True) for contour in contours]
-    return cv2.polylines(picture.copy(), lines, True, _FRAME, 2, cv2.LINE_AA)
-
-
-def contact_sheet(pictures: list[np.ndarray], labels: list[str], columns: int) -> np.ndarray:
-    """Pictures of one size (height, width, 3) in rows, each with its label below, on white."""
-    height, width = pictures[0].shape[:2]
-    rows = -(-len(pictures) // columns)
-    step = (height + _CAPTION + _GAP, width + _GAP)
-    size = (rows * step[0] + _GAP, columns * step[1] + _GAP, 3)
-    sheet = np.full(size, _PAPER, np.uint8)
-    for number, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
-        y = _GAP + number // columns * step[0]
-        x = _GAP + number % columns * step[1]
-        sheet[y : y + height, x : x + width] = picture
-        font = (cv2.FONT_HERSHEY_SIMPLEX, 0.5)
-        place = (x, y + height + 20)
-        cv2.putText(sheet, label, place, *font, _INK, 1, cv2.LINE_AA)
-    return sheet

@@ -23,7 +23,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gradcam.lazy import LazyModule
+from gradcam.environment import LazyModule
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -84,6 +84,7 @@ def _sheet(out: Path) -> bytes:
     from gradcam import loading, pictures  # noqa: PLC0415
     from gradcam.cam import methods  # noqa: PLC0415
     from gradcam.cam.explainer import explain as explained  # noqa: PLC0415
+    from gradcam.command.report.contact_sheet import contact_sheet, outlined  # noqa: PLC0415
 
     model = loading.load_model(out / "digits.keras")
     names = (out / "labels.txt").read_text(encoding="utf-8").split()
@@ -96,18 +97,19 @@ def _sheet(out: Path) -> bytes:
     shown = pictures.resize(photo, _TILE, _TILE)
     first = next(iter(found.values()))
     share = float(first.outputs[0].max())
-    tiles = [pictures.outlined(shown, _fitted(first.coverage))]
+    tiles = [outlined(shown, _fitted(first.coverage))]
     tiles += [_overlay(shown, explanation) for explanation in found.values()]
     labels = [f"{first.targets[0]} {share:.0%}, and where it looks", *found]
-    return pictures.encode(pictures.contact_sheet(tiles, labels, _COLUMNS))
+    return pictures.encode(contact_sheet(tiles, labels, _COLUMNS))
 
 
 def _overlay(shown: np.ndarray, explanation: Explanation) -> np.ndarray:
     from gradcam import pictures  # noqa: PLC0415
+    from gradcam.command.report.contact_sheet import outlined  # noqa: PLC0415
 
     heatmap, coverage = _fitted(explanation.heatmaps), _fitted(explanation.coverage)
     mixed = pictures.overlay(shown[None], heatmap[None], 0.5, "turbo", coverage[None])
-    return pictures.outlined(mixed[0], coverage)
+    return outlined(mixed[0], coverage)
 
 
 def _fitted(maps: np.ndarray | None) -> np.ndarray:

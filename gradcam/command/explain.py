@@ -101,7 +101,10 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         "--alpha", metavar="A", default="0.5", help="opacity of the heatmap, 0 to 1; default: 0.5"
     )
     group.add_argument(
-        "--colormap", metavar="NAME", default="turbo", help="a colour map of OpenCV; default: turbo"
+        "--colormap",
+        metavar="NAME",
+        default=request.DEFAULT_COLORMAP,
+        help=f"a colour map of OpenCV; default: {request.DEFAULT_COLORMAP}",
     )
     group.add_argument(
         "--batch-size",

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import re
 
 import cv2
@@ -9,9 +10,11 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from PIL import ExifTags, Image
 
 import gradcam
 from gradcam import pictures
+from tests.support.cli_models import picture as blobs
 from tests.support.gradcam_models import cnn, images, nested
 
 
@@ -39,6 +42,49 @@ def test_read_images_takes_grey_alpha_16_bit_and_odd_names(tmp_path):
     found = gradcam.read_images(names, (2, 4))
     assert found.shape == (3, 2, 4, 3)
     np.testing.assert_array_equal(found[:, 0, 0], [[100] * 3, [50] * 3, [255] * 3])
+
+
+def saved(picture, form, **options):
+    file = io.BytesIO()
+    picture.save(file, form, **options)
+    return file.getvalue()
+
+
+def turned(orientation):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    return exif
+
+
+FIRST, SECOND = (Image.fromarray(blobs(40, 60, seed)) for seed in (0, 3))
+KINDS = {
+    **{
+        f"{form} turned {number}": saved(FIRST, form, exif=turned(number))
+        for form in ("JPEG", "PNG", "WEBP", "TIFF")
+        for number in range(1, 9)
+    },
+    "CMYK": saved(FIRST.convert("CMYK"), "JPEG"),
+    "grey": saved(FIRST.convert("L"), "JPEG"),
+    "black and white": saved(FIRST.convert("1"), "PNG"),
+    "grey with alpha": saved(FIRST.convert("LA"), "PNG"),
+    "palette": saved(FIRST.quantize(16), "PNG"),
+    "palette with alpha": saved(FIRST.quantize(16), "PNG", transparency=bytes([0, 255] * 8)),
+    "16 bits of grey": saved(Image.fromarray(blobs()[..., 0].astype("uint16") * 257), "TIFF"),
+    "16 bits of PGM": b"P5 3 2 65535\n" + bytes(range(12)),
+    "animated GIF": saved(FIRST, "GIF", save_all=True, append_images=[SECOND]),
+    "animated WebP": saved(FIRST, "WEBP", save_all=True, append_images=[SECOND], lossless=True),
+    "two in a JPEG": saved(FIRST, "MPO", save_all=True, append_images=[SECOND]),
+    "EXIF that is none": saved(FIRST, "JPEG", exif=b"Exif\0\0once upon a time"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_file_is_read_as_opencv_reads_it(kind, tmp_path):
+    (tmp_path / "picture").write_bytes(KINDS[kind])
+    data = np.frombuffer(KINDS[kind], np.uint8)  # from a file, OpenCV fails over a turned TIFF
+    expected = cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
+    found = pictures.read_photo(tmp_path / "picture")
+    np.testing.assert_allclose(found, expected, atol=1 if kind == "CMYK" else 0)
 
 
 def test_an_overlay_mixes_image_and_heatmap():

@@ -9,11 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradcam.errors import ImageError
-from gradcam.image_headers import SUFFIXES
 from gradcam.messages import findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
+    *(".avif", ".heic", ".heif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
+"""The endings by which images are found in a folder.
+
+HEIC can't be decoded, but a telephone's pictures are not to be passed over without a word.
+"""
 
 _WILD = "*?["
 

@@ -1,4 +1,4 @@
-"""What was asked for, checked as far as that goes without TensorFlow, NumPy and OpenCV."""
+"""What was asked for, checked as far as that goes without TensorFlow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradcam.cam.methods import METHODS
-from gradcam.colormaps import COLORMAPS
 from gradcam.command.model import labels, models, preprocessing
 from gradcam.command.run import photos
 from gradcam.errors import GradCamError
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 KINDS = ("overlay", "heatmap", "map")
+DEFAULT_COLORMAP = "turbo"
 IMAGES_AT_ONCE = 16
 LARGEST_SIZE = 2**24
 """Pixels of a model's input. An image of them takes 200 MB, and its activations many times that."""
@@ -90,7 +90,7 @@ def read(options: argparse.Namespace) -> Request:
         out=out,
         save=_choices("--save", _several(options.save) or ("overlay",), KINDS),
         alpha=_alpha(options.alpha),
-        colormap=_choices("--colormap", (options.colormap,), COLORMAPS)[0],
+        colormap=_colormap(options.colormap),
         batch_size=_count("--batch-size", options.batch_size),
         report=not options.no_report,
     )
@@ -136,6 +136,14 @@ def _alpha(text: str) -> float:
     if not 0 <= value <= 1:
         raise _wrong("--alpha", text, "a number from 0 (the image) to 1 (the heatmap)")
     return value
+
+
+def _colormap(name: str) -> str:
+    if name == DEFAULT_COLORMAP:
+        return name
+    from gradcam.pictures import COLORMAPS  # noqa: PLC0415 - OpenCV's, which takes a moment to import
+
+    return _choices("--colormap", (name,), sorted(COLORMAPS))[0]
 
 
 def _count(option: str, text: str) -> int:

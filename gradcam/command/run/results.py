@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from gradcam.messages.notes import Note
 
 CLASSES_NAMED = 5
+SMALLEST_DISPLAYED = 256
+"""Pixels along the longer side. A digit of 28 pixels is a stamp, which JPEG makes a blot."""
+
 PHOTO_SIDE, HEAT_SIDE = 480, 240
 
 
@@ -70,9 +73,22 @@ def read_photo(path: str, stem: str, plan: Plan) -> Photo:
         path=path,
         stem=stem,
         size=(picture.shape[0], picture.shape[1]),
-        shown=pictures.for_display(picture),
+        shown=_for_display(picture),
         pixels=pictures.grey(pixels) if plan.channels == 1 else pixels,
     )
+
+
+def _for_display(picture: np.ndarray, longest: int = 1024) -> np.ndarray:
+    """A picture as people want to see it: not larger than needed, not too small to see anything."""
+    height, width = picture.shape[:2]
+    largest = max(height, width)
+    if largest < SMALLEST_DISPLAYED:
+        times = -(-SMALLEST_DISPLAYED // largest)
+        return picture.repeat(times, 0).repeat(times, 1)  # its pixels are still to be seen
+    share = min(1.0, longest / largest)
+    size = max(1, round(height * share)), max(1, round(width * share))
+    # Averaging is slow, and only needed where pixels would be skipped.
+    return pictures.stretch(picture, *size) if share > 0.5 else pictures.resize(picture, *size)
 
 
 def maps_of(explanation: Explanation, row: int) -> Iterator[Map]:
@@ -156,7 +172,7 @@ def write(photo: Photo, maps: Sequence[Map], top: list[list[Any]], plan: Plan) -
     try:
         if plan.request.report:
             name = f"{REPORT_FILES}/{files.name(photo.stem, [], '.photo.jpg')}"
-            picture = pictures.for_display(photo.shown, PHOTO_SIDE)
+            picture = _for_display(photo.shown, PHOTO_SIDE)
             _write(plan, name, pictures.encode_jpeg(picture, 85), written)
             entry["photo"] = name
         entry["top"] = top
@@ -227,7 +243,7 @@ _ENDINGS = {"overlay": ".overlay.jpg", "heatmap": ".heatmap.png", "map": ".map.n
 
 def _report_heat(photo: Photo, found: Map, colormap: str) -> tuple[str, bytes]:
     """The heatmap in the photograph's proportions, transparent where the layer saw nothing."""
-    height, width = pictures.for_display(photo.shown, HEAT_SIDE).shape[:2]
+    height, width = _for_display(photo.shown, HEAT_SIDE).shape[:2]
     heat = pictures.colour(pictures.stretch(found.heatmap, height, width), colormap)
     if found.coverage is None:
         return ".heat.jpg", pictures.encode_jpeg(heat, 85)

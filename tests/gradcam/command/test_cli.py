@@ -44,7 +44,7 @@ def model(tmp_path_factory):
         (["explain", "--model", "VGG16", "nothing.jpg"], 2, "'nothing.jpg' does not exist"),
         (["explain", "--model", "VGG61", "."], 2, "'VGG16'"),
         (["explain", "--model", "VGG16", "--method", "gradcm", "."], 2, "'gradcam'"),
-        (["explain", "--model", "VGG16", "--colormap", "tubro", "."], 2, "'turbo'"),
+        (["explain", "--model", "VGG16", "--save", "overlays", "."], 2, "'overlay'"),
         (["layers", "--model", "nothing.keras"], 2, "'nothing.keras' does not exist"),
     ],
 )

@@ -210,15 +210,15 @@ PHOTOS = {
     "empty.jpg": "It is empty.",
     "text.jpg": "It is no image of a known format.",
     "page.html": "It is no image of a known format.",
-    "cut.jpg": "It is cut off: the end of the JPEG data is missing.",
-    "header.jpg": "It is cut off",
-    "cut.png": "It is cut off: the end of the PNG data is missing.",
-    "cut.webp": "It is cut off: the end of the WebP data is missing.",
-    "cut.bmp": "It is cut off: the end of the BMP data is missing.",
-    "cut.ppm": "It is cut off: the end of the PNM data is missing.",
-    "bomb.png": "It says that it has 50000 x 50000 pixels, more than the 134,217,728 that are read.",
-    "broken.png": "Its PNG data can't be decoded.",
-    "phone.heic": "Its HEIC data can't be decoded. Save it again, as JPEG or PNG.",
+    "cut.jpg": "It is damaged or cut off. Copy or download it again.",
+    "header.jpg": "It is damaged or cut off.",
+    "cut.png": "It is damaged or cut off. Copy or download it again.",
+    "cut.webp": "It is damaged or cut off. Copy or download it again.",
+    "cut.bmp": "It is damaged or cut off. Copy or download it again.",
+    "cut.ppm": "It is damaged or cut off. Copy or download it again.",
+    "bomb.png": "It says that it has more pixels than the 134,217,728 that are read.",
+    "broken.png": "It is damaged or cut off.",
+    "phone.heic": "It is HEIC, which can't be decoded. Export it as JPEG.",
 }
 
 
@@ -256,14 +256,14 @@ def test_a_photograph_that_may_not_be_read(tmp_path):
 
 
 def test_a_photograph_whose_reading_the_system_refuses(tmp_path, monkeypatch):
-    real = Path.read_bytes
+    real = Path.open
 
-    def read_bytes(self):
+    def refused(self, *arguments, **options):
         if self.name == "fine.jpg":
             raise PermissionError(errno.EACCES, "Permission denied")
-        return real(self)
+        return real(self, *arguments, **options)
 
-    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(Path, "open", refused)
     done = gradcam("explain", "fine.jpg", *MODEL, "--out", tmp_path / "out", "--no-report")
     assert done.status == 3
     assert manifest(tmp_path / "out")["images"][0]["reason"] == "Permission denied. Check the path."
@@ -363,7 +363,7 @@ def test_a_network_without_its_class_names_shows_numbers(tmp_path, monkeypatch):
 
 
 def test_read_images_refuses_the_same():
-    with pytest.raises(package.ImageError, match="50000 x 50000 pixels"):
+    with pytest.raises(package.ImageError, match="more pixels than the 134,217,728 that are read"):
         package.read_images("bomb.png", 8)
     assert cv2.imread("fine.jpg").shape == (60, 80, 3)
     assert package.read_images("fine.jpg", 8).dtype == np.float32

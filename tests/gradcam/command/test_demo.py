@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from examples import train_demo_model
-from gradcam import pictures as images
+from gradcam.command.report.contact_sheet import contact_sheet, outlined
 from tests.support import browser
 
 ROOT = Path(__file__).parents[3]
@@ -150,7 +150,7 @@ def test_its_report_opens_without_a_word_in_the_console(demo):
 def test_an_outline_surrounds_what_is_masked():
     picture, mask = np.zeros((20, 30, 3), np.uint8), np.zeros((20, 30), np.float32)
     mask[5:15, 8:22] = 1
-    drawn = images.outlined(picture, mask)
+    drawn = outlined(picture, mask)
     assert not picture.any()
     assert drawn[10, 8].tolist() == drawn[5, 15].tolist() == [255, 255, 255]
     assert not drawn[10, 15].any()
@@ -160,7 +160,7 @@ def test_an_outline_surrounds_what_is_masked():
 def test_a_contact_sheet_has_a_place_for_each_picture():
     colours = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]
     pictures = [np.full((40, 60, 3), colour, np.uint8) for colour in colours]
-    sheet = images.contact_sheet(pictures, ["one", "two", "three"], columns=2)
+    sheet = contact_sheet(pictures, ["one", "two", "three"], columns=2)
     assert sheet.shape == (2 * 82 + 12, 2 * 72 + 12, 3)
     for place, colour in zip([(30, 40), (30, 110), (112, 40)], colours, strict=True):
         assert tuple(sheet[place]) == colour
