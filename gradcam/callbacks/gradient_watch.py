@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 
 from gradcam.messages import findings
+from gradcam.trace import private_keras
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -120,7 +121,7 @@ class GradientWatch(keras.callbacks.Callback):
 
         def apply(grads: Any, trainable_variables: Any = None) -> Any:
             grads = list(grads)
-            variables = trainable_variables or optimizer._trainable_variables
+            variables = trainable_variables or private_keras.optimized_variables(optimizer)
             self._note(grads, list(variables))
             return original(grads, trainable_variables)
 

@@ -22,7 +22,7 @@ from gradcam.doctor.diagnosis import Finding, finding
 from gradcam.doctor.view import image_numbers
 from gradcam.errors import GradCamError
 from gradcam.messages import findings
-from gradcam.trace import transformers
+from gradcam.trace import private_keras, transformers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -166,7 +166,7 @@ class Transformers:
 
     def _scale(self, call: Call, network: Any, facts: dict[str, str]) -> Iterator[Finding]:
         scales = self._layer_scales()
-        own = {id(layer) for layer in network._flatten_layers()}
+        own = {id(layer) for layer in private_keras.all_layers(network)}
         mine = [scale for layer, scale in scales.items() if layer in own]
         rest = [scale for layer, scale in scales.items() if layer not in own]
         if not mine or not rest:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from gradcam.trace import recorder
+from gradcam.trace import private_keras, recorder
 from gradcam.trace.sources import KerasSource
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def left_as_it_was(model: keras.Model) -> Iterator[None]:
 
     >>> model = keras.Sequential([keras.layers.Dense(2)])
     >>> with left_as_it_was(model):
-    ...     model._layers.append(keras.layers.Dense(3))
-    >>> len(model._layers)
+    ...     model.add(keras.layers.Dense(3))
+    >>> len(model.layers)
     1
     """
     kept: dict[int, tuple[Any, Any]] = {}
@@ -93,7 +93,7 @@ def blamed(error: Exception, source: Source) -> tuple[str, tuple[Any, ...] | Non
 
 def _paths(model: Any, above: str = "") -> Iterator[tuple[str, Any]]:
     """Every layer below a model, the model itself left out, under its path."""
-    for layer in model._flatten_layers(recursive=False, include_self=False):
+    for layer in private_keras.direct_layers(model):
         path = f"{above}{layer.name}"
         yield path, layer
         yield from _paths(layer, f"{path}/")
@@ -120,7 +120,7 @@ def _keep(value: Any, kept: dict[int, tuple[Any, Any]]) -> None:
     elif isinstance(value, list | set):
         kept[id(value)] = value, list(value)
         inner = list(value)
-    elif type(value).__name__ == "Tracker":  # Keras' own list of what is tracked
+    elif isinstance(value, private_keras.Tracker):
         inner = [vars(value)]
     else:
         return

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework.func_graph import FuncGraph
 
 from gradcam.doctor import losses
 from gradcam.doctor.careful import attempt
 from gradcam.doctor.diagnosis import Finding, finding
 from gradcam.doctor.zeros import has_zero_kernel, is_added
 from gradcam.messages import findings
-from gradcam.trace import blockers
+from gradcam.trace import blockers, private_keras, private_tensorflow
 from gradcam.trace.graph import ancestors, descendants
 from gradcam.trace.sources import reason_of
 
@@ -224,8 +223,10 @@ def _grouped(model: Any, variables: list[Any]) -> list[tuple[Any, list[Any]]]:
     """The layers that own some of the variables, with those."""
     wanted = {id(variable): variable for variable in variables}
     groups = []
-    for layer in model._flatten_layers():
-        inner = {id(v) for sub in getattr(layer, "_layers", ()) for v in sub.trainable_variables}
+    for layer in private_keras.all_layers(model):
+        inner = {
+            id(v) for sub in private_keras.direct_layers(layer) for v in sub.trainable_variables
+        }
         own = [v for v in layer.trainable_variables if id(v) in wanted and id(v) not in inner]
         own = [v for v in own if wanted.pop(id(v), None) is not None]
         if own:
@@ -236,11 +237,10 @@ def _grouped(model: Any, variables: list[Any]) -> list[tuple[Any, list[Any]]]:
 def _is_read(variable: Any, way: set[tf.Operation]) -> bool:
     """Whether something on the way was computed from a variable, as far as the graph can tell."""
     handle = getattr(variable.value, "handle", None)
-    graph = next(iter(way)).graph
-    if handle is None or not isinstance(graph, FuncGraph):
+    if handle is None:
         return True
-    captured = [inner.op for outer, inner in graph.captures if outer is handle]
-    return any(operation in way for operation in captured)
+    inside = private_tensorflow.captured(next(iter(way)).graph, handle)
+    return any(tensor.op in way for tensor in inside)
 
 
 def _python_functions(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from gradcam.trace import private_tensorflow
 from gradcam.trace.graph import ancestors, descendants
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def is_custom_gradient(operation: tf.Operation) -> bool:
     """Whether an operation is where the result of a `tf.custom_gradient` comes out."""
     if operation.type != "IdentityN":
         return False
-    return "_gradient_op_type" in operation.node_def.attr
+    return private_tensorflow.GRADIENT in operation.node_def.attr
 
 
 def flat_operations(

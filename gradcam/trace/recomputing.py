@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
-from tensorflow.python.framework import ops
+
+from gradcam.trace import private_tensorflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_GRADIENT = "_gradient_op_type"
 _DEPTH = 3  # functions around the one that recompute_grad makes
 
 
@@ -32,18 +32,12 @@ def undo(graph: tf.Graph) -> None:
     """
     for operation in graph.get_operations():
         if operation.type == "IdentityN" and _is_recomputed(operation):
-            operation._clear_attr(_GRADIENT)  # not public; without it, the error says what it is
+            private_tensorflow.drop_own_gradient(operation)
 
 
 def _is_recomputed(operation: tf.Operation) -> bool:
     """Whether the gradient of a block is that of `tf.recompute_grad`, not one of the user's own."""
-    name = operation.node_def.attr.get(_GRADIENT)
-    if name is None or not hasattr(operation, "_clear_attr"):
-        return False
-    try:
-        gradient = ops.gradient_registry.lookup(name.s.decode())
-    except LookupError:  # of a graph that was read from a file
-        return False
+    gradient = private_tensorflow.own_gradient(operation)
     names = [getattr(function, "__qualname__", "") for function in _around(gradient, _DEPTH)]
     return any(name.startswith("recompute_grad.") for name in names)
 

@@ -29,10 +29,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
-from keras.src.backend.common import global_state
-from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
-from gradcam.trace import transformers
+from gradcam.trace import private_keras, transformers
 from gradcam.trace.recording import Call
 from gradcam.trace.restoring import Belongings
 
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TRACE_LOCK = threading.RLock()
-_PENDING = "uninitialized_variables"  # Keras' list of variables without a value, one a thread
 
 
 def operations_of(model: keras.Model) -> list[Any]:
@@ -51,8 +48,7 @@ def operations_of(model: keras.Model) -> list[Any]:
     >>> [type(operation).__name__ for operation in operations_of(keras.Model(inputs, outputs))]
     ['Functional', 'InputLayer', 'Dense', 'Add']
     """
-    # Not public, but the only list that knows layers held in attributes, lists and dicts alike.
-    found = {id(layer): layer for layer in model._flatten_layers()}
+    found = {id(layer): layer for layer in private_keras.all_layers(model)}
     for layer in list(found.values()):
         for operation in getattr(layer, "operations", ()):
             found.setdefault(id(operation), operation)
@@ -111,7 +107,7 @@ class Recorder:
         operations = operations_of(model)
         # In the scope, losses and updates of variables go nowhere.
         with TRACE_LOCK, keras.StatelessScope(), ExitStack() as stack:
-            stack.enter_context(self._no_new_variables())
+            stack.enter_context(private_keras.new_variables_go_to(self._new_variables))
             kept = [Belongings(operation, self._graph) for operation in operations]
             for belongings in kept:
                 stack.enter_context(belongings.kept())
@@ -123,25 +119,17 @@ class Recorder:
             finally:
                 self._name_paths()
 
-    @contextmanager
-    def _no_new_variables(self) -> Iterator[None]:
-        before = global_state.get_global_attribute(_PENDING)
-        global_state.set_global_attribute(_PENDING, self._new_variables)
-        try:
-            yield
-        finally:
-            global_state.set_global_attribute(_PENDING, [*(before or ()), *self._new_variables])
-
     def _replacements(
         self, operation: Any, belongings: Belongings
     ) -> Iterator[tuple[str, Callable[..., Any]]]:
-        if hasattr(operation, "_clear_losses"):
-            # The losses of the user's own last call would be dropped when the model is entered.
-            yield "_clear_losses", self._in_this_thread(operation._clear_losses, _nothing)
-        if getattr(operation, "_remat_mode", None) is not None:
+        # The losses of the user's own last call would be dropped when the model is entered.
+        instead: dict[str, Callable[..., Any]] = {private_keras.CLEAR_LOSSES: _nothing}
+        if private_keras.remat_mode(operation) is not None:
             # Rematerialising saves memory in training, and hides the layers and their gradients.
-            original = operation.rematerialized_call
-            yield "rematerialized_call", self._in_this_thread(original, _as_it_is)
+            instead[private_keras.REMATERIALIZED_CALL] = _as_it_is
+        for name, plain in instead.items():
+            if hasattr(operation, name):
+                yield name, self._in_this_thread(getattr(operation, name), plain)
         for name in _traced_functions(type(operation)):
             yield name, self._in_this_thread(getattr(operation, name), _plain(operation, name))
         if transformers.is_transformer(operation):
@@ -188,7 +176,7 @@ class Recorder:
                     self.failed = self.failed or entry
                 self._stack.pop()
                 entry.last_op = self._size()
-            if in_symbolic_scope():
+            if private_keras.in_symbolic_scope():
                 self._forget(entry)
             else:
                 self._leave(entry, result)
@@ -257,21 +245,12 @@ def _place(entry: Call, parent: Call, siblings: list[Call]) -> int:
     is that of the layer's node: the order in which the person called it.
     """
     place = siblings.index(entry)
-    steps = getattr(parent.layer, "_nodes_by_depth", {})
-    nodes = [
-        node
-        for depth in sorted(steps, reverse=True)
-        for node in steps[depth]
-        if node.operation is entry.layer
-    ]
-    if len(nodes) != len(siblings):
-        return place
-    written = sorted(nodes, key=entry.layer._inbound_nodes.index)
-    return written.index(nodes[place])
+    written = private_keras.places_as_written(parent.layer, entry.layer)
+    return written[place] if len(written) == len(siblings) else place
 
 
 def _own_weights(operation: Any) -> list[Any]:
-    inner = {id(w) for layer in getattr(operation, "_layers", ()) for w in layer.weights}
+    inner = {id(w) for layer in private_keras.direct_layers(operation) for w in layer.weights}
     return [w for w in getattr(operation, "weights", ()) if id(w) not in inner]
 
 

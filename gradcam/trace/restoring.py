@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
+from gradcam.trace import private_keras, private_tensorflow
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -94,10 +96,10 @@ class Belongings:
     def _watched(self) -> Iterator[None]:
         """Hear of every attribute that is set, and of other threads that add to a container."""
         hooks: list[tuple[dict[str, Any], str]] = []
-        if hasattr(self._operation, "_setattr_hook"):
-            self._attributes["_setattr_hook"] = self._hook(self._operation._setattr_hook)
-            hooks.append((self._attributes, "_setattr_hook"))
-        tracker = getattr(self._operation, "_tracker", None)
+        name = private_keras.SETATTR_HOOK
+        self._attributes[name] = self._hook(getattr(self._operation, name))
+        hooks.append((self._attributes, name))
+        tracker = private_keras.tracker(self._operation)
         for name in ("track", "untrack") if tracker is not None else ():
             # Keras' own lists, dicts and sets tell it what is put in and taken out.
             vars(tracker)[name] = self._noticing(getattr(tracker, name))
@@ -168,7 +170,7 @@ class Belongings:
 
     def _is_symbolic(self, value: Any, depth: int = _DEPTH) -> bool:
         """Whether a value is, or holds, a tensor of the trace."""
-        if isinstance(value, tf.Tensor) or hasattr(value, "_type_spec"):
+        if isinstance(value, tf.Tensor) or private_tensorflow.is_composite(value):
             leaves = tf.nest.flatten(value, expand_composites=True)
             return any(_is_in(getattr(leaf, "graph", None), self._graph) for leaf in leaves)
         if hasattr(type(value), "deref"):  # tf.Tensor.ref()

@@ -1,6 +1,8 @@
 """Who may import whom, as the design says."""
 
 import ast
+import functools
+import re
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,47 @@ def test_cv2_has_one_owner_in_each_package(name):
     if name in ("gradcam.pictures", "keras_stn.plots.drawing"):
         return
     assert "cv2" not in {top(found) for found in imports(MODULES[name])}
+
+
+PRIVATE_API = {"gradcam.trace.private_keras", "gradcam.trace.private_tensorflow"}
+# argparse offers no other way to hear of an option that doesn't exist, and to name a group's type.
+OTHER_PRIVATE_NAMES = {"_actions", "_ArgumentGroup"}
+
+
+@pytest.mark.parametrize("name", [n for n in MODULES if top(n) == "gradcam"])
+def test_private_api_has_one_file_for_each_library(name):
+    text = MODULES[name].read_text(encoding="utf-8")
+    if name in PRIVATE_API:
+        return
+    assert not re.findall(r"keras\.src|tensorflow\.python", text)
+    nodes = list(ast.walk(ast.parse(text)))
+    of_others = {
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute)
+        and re.match("_[^_]", node.attr)
+        and ast.unparse(node.value) not in {"self", "cls"}
+    }
+    own = {node.name for node in nodes if isinstance(node, ast.FunctionDef)} | {
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }
+    words = {node.value for node in nodes if isinstance(node, ast.Constant)}
+    assert not of_others - own - OTHER_PRIVATE_NAMES
+    assert not words & private_names()  # as in getattr(layer, "_layers")
+
+
+@functools.cache
+def private_names():
+    """The private attributes that the two files use, and the words in which they name some."""
+    found = set()
+    for name in PRIVATE_API:
+        for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
+            word = getattr(node, "attr", getattr(node, "value", None))
+            if isinstance(word, str) and re.fullmatch(r"_[a-z]\w*", word):
+                found.add(word)
+    return found
 
 
 @pytest.mark.parametrize("name", MODULES)

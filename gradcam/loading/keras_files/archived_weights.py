@@ -10,11 +10,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import keras
-from keras.src.saving import saving_lib
-from keras.src.utils import naming
 
 from gradcam.loading.keras_files import graphs
 from gradcam.loading.keras_files.legacy_weights import MisfitError
+from gradcam.trace import private_keras
 
 if TYPE_CHECKING:
     import io
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 _ROOTS = ("layers", "_layer_checkpoint_dependencies")
 
 
-class _Store(saving_lib.H5IOStore):
+class _Store(private_keras.WeightStore):
     """Keras' own reader, which knows where a part of the model lies in the file."""
 
     def __init__(self, stream: io.BytesIO) -> None:
@@ -61,13 +60,13 @@ def fill(
         old_config: the model's config as Keras 2 wrote it; None for a file of Keras 3.
     """
     store = _Store(stream)
-    assets = saving_lib.DiskIOStore("assets", archive=archive, mode="r") if archive else None
+    assets = private_keras.AssetStore("assets", archive=archive, mode="r") if archive else None
     failed: set[int] = set()
     messages: dict[int, Any] = {}
     try:
         if old_config is not None:
             store.places = dict(_places(model, old_config, store.h5_file, "", "", {}))
-        saving_lib._load_state(
+        private_keras.load_state(
             model,
             weights_store=store,
             assets_store=assets,
@@ -103,7 +102,7 @@ def _places(
     stored = _stored(config, group[root], known)
     used: dict[str, int] = {}
     for layer in model.layers:
-        kind = naming.to_snake_case(type(layer).__name__)
+        kind = private_keras.to_snake_case(type(layer).__name__)
         number = used[kind] = used.get(kind, -1) + 1
         place = f"{own}layers/{kind}_{number}" if number else f"{own}layers/{kind}"
         if layer.name not in stored:
@@ -127,7 +126,7 @@ def _stored(
         names.setdefault(re.sub(r"_\d+$", "", name), []).append(name)
     entries: dict[str, list[dict[str, Any]]] = {}
     for entry in _entries(config):
-        kind = naming.to_snake_case(entry["class_name"].rpartition(">")[2])
+        kind = private_keras.to_snake_case(entry["class_name"].rpartition(">")[2])
         entries.setdefault(kind, []).append(entry)
     found = {}
     for kind, alike in entries.items():

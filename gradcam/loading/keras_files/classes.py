@@ -10,6 +10,8 @@ from typing import Any
 
 import keras
 
+from gradcam.trace import private_keras
+
 # Where files look for a class, in the words of Keras' own configs; the first that has it.
 _HOMES = (
     "keras.layers",
@@ -17,10 +19,8 @@ _HOMES = (
     "keras.regularizers",
     "keras.constraints",
     "keras",
-    "keras.src.models.functional",
-    "keras.src.legacy.layers",
+    *private_keras.CLASS_MODULES,
 )
-_OPERATIONS = ("numpy", "nn", "core", "image", "math", "linalg")
 # The packages under whose names Keras has been published.
 _PACKAGES = {
     "keras",
@@ -35,8 +35,8 @@ _PACKAGES = {
 def locate(name: str, module: str | None = None) -> tuple[str, type] | None:
     """The module and the class that a file means; None for what is not Keras' own.
 
-    >>> locate("Conv2D", "tensorflow.python.keras.layers.convolutional")
-    ('keras.layers', <class 'keras.src.layers.convolutional.conv2d.Conv2D'>)
+    >>> locate("Conv2D", "tf_keras.layers.convolutional") == ("keras.layers", keras.layers.Conv2D)
+    True
     >>> locate("Conv2D", "my_package") is locate("MyLayer") is None
     True
     """
@@ -56,13 +56,13 @@ def locate(name: str, module: str | None = None) -> tuple[str, type] | None:
 def operation(name: str) -> tuple[str, type] | None:
     """The module and the class of an operation that is no layer.
 
-    >>> operation("GetItem")
-    ('keras.src.ops.numpy', <class 'keras.src.ops.numpy.GetItem'>)
+    >>> operation("GetItem")[1].__name__
+    'GetItem'
     """
-    for home in _OPERATIONS:
-        found = _member(f"keras.src.ops.{home}", name)
+    for home in private_keras.OPERATION_MODULES:
+        found = _member(home, name)
         if found is not None:
-            return f"keras.src.ops.{home}", found
+            return home, found
     return None
 
 

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.legacy import backend as keras_2_backend
+
+from gradcam.trace import private_keras
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 # What people's functions call without having it passed: the imports at the top of their notebook.
 _USUAL_NAMES = {
-    "K": keras_2_backend,
-    "backend": keras_2_backend,
+    "K": private_keras.keras_2_backend,
+    "backend": private_keras.keras_2_backend,
     "keras": keras,
     "layers": keras.layers,
     "np": np,

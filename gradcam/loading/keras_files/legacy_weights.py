@@ -8,6 +8,8 @@ import h5py
 import keras
 import numpy as np
 
+from gradcam.trace import private_keras
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -44,8 +46,8 @@ def fill(group: h5py.Group, model: keras.Model, original_names: Mapping[str, str
         _fill(layer, arrays, original_names)
     top = group.get("top_level_model_weights")
     if top is not None:
-        own = [*model._trainable_variables, *model._non_trainable_variables]
-        own = [variable for variable in own if any(variable is weight for weight in model.weights)]
+        weights = {id(weight) for weight in model.weights}
+        own = [one for one in private_keras.direct_variables(model) if id(one) in weights]
         if own:
             _assign(own, [array for _, array in _arrays(top)], model.name)
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
-from keras.src.saving.serialization_lib import ObjectSharingScope
 
 from gradcam.errors import ModelError
 from gradcam.loading import file_kinds
@@ -21,6 +20,7 @@ from gradcam.loading.keras_files import archives, lambda_code
 from gradcam.loading.keras_files.legacy_weights import MisfitError
 from gradcam.loading.keras_files.modern_configs import Missing, Modernizer
 from gradcam.messages import findings
+from gradcam.trace import private_keras
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +70,7 @@ def load(path: Path, kind: str, custom_objects: dict[str, Any], safe_mode: bool)
         _refuse(modernizer, safe_mode)
         names = custom_objects | _functions(modernizer)
         try:
-            with ObjectSharingScope():
+            with private_keras.ObjectSharingScope():
                 model = keras.saving.deserialize_keras_object(
                     config, custom_objects=names, safe_mode=safe_mode
                 )

@@ -17,6 +17,7 @@ from tensorflow.core.framework import graph_pb2, node_def_pb2
 from gradcam.loading.saved_models import gradients
 from gradcam.loading.saved_models.functions import Made, functions_of
 from gradcam.loading.saved_models.gradients import CustomGradient
+from gradcam.trace import private_tensorflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -159,15 +160,15 @@ class _Flattener:
             function.CopyFrom(self._library.functions[name])
             function.signature.name += self._suffix
             for node in function.node_def:
-                node.attr.pop("_gradient_op_type", None)
+                node.attr.pop(private_tensorflow.GRADIENT, None)
                 self._rename_functions(node)
 
     def _captures(self, name: str, made: Made) -> list[Made]:
         """What the custom gradient of an operation needs of the forward run."""
-        if "_gradient_op_type" not in made.node.attr:
+        if private_tensorflow.GRADIENT not in made.node.attr:
             return []
         function = self._library.registered_gradients.get(
-            made.node.attr["_gradient_op_type"].s.decode(), ""
+            made.node.attr[private_tensorflow.GRADIENT].s.decode(), ""
         )
         if function not in self._custom:
             self._custom[function] = _custom_gradient(self._library, function)
@@ -181,12 +182,12 @@ class _Flattener:
     def _set_gradient(self, node: node_def_pb2.NodeDef, made: Made) -> None:
         """Name the gradient that an operation has, and keep what it needs."""
         name = node.name
-        node.attr.pop("_gradient_op_type", None)
+        node.attr.pop(private_tensorflow.GRADIENT, None)
         if self._library.called(made.node):
-            node.attr["_gradient_op_type"].s = gradients.COMPILED_CALL.encode()
+            node.attr[private_tensorflow.GRADIENT].s = gradients.COMPILED_CALL.encode()
         if name not in self._kept:
             return
-        node.attr["_gradient_op_type"].s = gradients.CUSTOM.encode()
+        node.attr[private_tensorflow.GRADIENT].s = gradients.CUSTOM.encode()
         node.attr[gradients.TOKEN].s = self._flat.gradients[name].token
         node.attr[gradients.OWN_NAME].s = name.encode()
         types = self._flat.gradients[name].capture_types

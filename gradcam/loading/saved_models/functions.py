@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from tensorflow.core.framework import node_def_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
-from tensorflow.python.framework import op_def_registry
+
+from gradcam.trace import private_tensorflow
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 # Where weights are used; a compiled function without any is left whole, because it is faster so.
@@ -196,7 +197,7 @@ class Library:
         if node.op in self.functions:
             outputs = self.functions[node.op].signature.output_arg
             return {output.name: number for number, output in enumerate(outputs)}
-        definition = op_def_registry.get(node.op)
+        definition = private_tensorflow.operation_definition(node.op)
         if definition is None:
             return {}
         if any(output.number_attr or output.type_list_attr for output in definition.output_arg):
@@ -224,7 +225,7 @@ def _frame(nodes: Any, function: str = "") -> Frame:
 def _open_offsets(node: node_def_pb2.NodeDef) -> dict[str, int]:
     """Where each output begins, for operations that choose how many there are."""
     offsets, total = {}, 0
-    for output in op_def_registry.get(node.op).output_arg:
+    for output in private_tensorflow.operation_definition(node.op).output_arg:
         offsets[output.name] = total
         if output.number_attr:
             total += node.attr[output.number_attr].i

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
-from tensorflow.python.framework import function_def_to_graph
+
+from gradcam.trace import private_tensorflow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,7 +110,7 @@ def _gradient_of_call(operation: tf.Operation, *gradients: Any) -> list[Any]:
     name = operation.get_attr("f").name
     library = operation.graph.as_graph_def().library
     definition = next(f for f in library.function if f.signature.name == name)
-    body, tensor_names = function_def_to_graph.function_def_to_graph_def(definition)
+    body, tensor_names = private_tensorflow.graph_of_function(definition)
     arguments = [argument.name for argument in definition.signature.input_arg]
     for node in [node for node in body.node if node.name in arguments]:
         body.node.remove(node)

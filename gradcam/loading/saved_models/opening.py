@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
-from tensorflow.python.framework import op_def_registry
 
 from gradcam.errors import ModelError
 from gradcam.loading.saved_models import (
@@ -22,6 +21,7 @@ from gradcam.loading.saved_models import (
 from gradcam.loading.saved_models.functions import Library
 from gradcam.loading.saved_models.source import SavedModelSource
 from gradcam.messages.findings import listing
+from gradcam.trace import private_tensorflow
 from gradcam.trace.sources import InputSpec
 
 if TYPE_CHECKING:
@@ -117,7 +117,9 @@ def _check_operations(path: Path, flat: FlatGraph) -> None:
     opaque = sorted(f"{name}, {kinds.OPAQUE[name]}" for name in used & set(kinds.OPAQUE))
     if opaque:
         raise ModelError("saved-model-opaque", path=str(path), found=listing(opaque))
-    unknown = sorted(name for name in used - defined if op_def_registry.get(name) is None)
+    unknown = sorted(
+        name for name in used - defined if private_tensorflow.operation_definition(name) is None
+    )
     if unknown:
         raise ModelError("saved-model-unknown-operations", path=str(path), names=listing(unknown))
     quantised = sorted(name for name in used if kinds.QUANTISED.fullmatch(name))
