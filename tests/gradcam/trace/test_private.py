@@ -213,13 +213,16 @@ def test_in_symbolic_scope_only_while_keras_works_out_shapes():
     assert seen[-1] is False
 
 
-def test_new_variables_go_to_a_list():
+def test_new_variables_go_to_a_list_and_are_then_given_their_values():
     made = []
-    with tf.Graph().as_default(), private_keras.new_variables_go_to(made), keras.StatelessScope():
-        variable = keras.Variable(initializer="zeros", shape=(2,))
-    assert [one is variable for one in made] == [True]
-    keras.layers.Dense(1).build((None, 2))  # the list of before is Keras' own again
-    assert len(made) == 1
+    with keras.StatelessScope():
+        with private_keras.new_variables_go_to(made):
+            variable = keras.Variable(initializer="ones", shape=(2,))
+            assert [one is variable for one in made] == [True]
+        other = keras.Variable(initializer="zeros", shape=(2,))
+    assert len(made) == 1  # the list of before is Keras' own again
+    assert variable.numpy().tolist() == [1.0, 1.0]
+    assert other.numpy().tolist() == [0.0, 0.0]
 
 
 def test_operation_definition():
