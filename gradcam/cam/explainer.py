@@ -158,7 +158,8 @@ class Explainer:
             "notes": program.notes
             + verdicts.look_like_probabilities(program, values)
             + verdicts.frames_outside(program, results, first)
-            + verdicts.blank_maps(program, results, labels, first),
+            + verdicts.blank_maps(program, results, labels, first)
+            + verdicts.blank_heatmaps(program, results, first),
         }
 
     def _program(self, question: Question, kind: Any) -> Program:

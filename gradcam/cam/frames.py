@@ -106,7 +106,8 @@ def find(recording: Recording, call: Call, rank: int, wanted: str | None) -> Fra
 
 def _axes(recording: Recording, tensor: tf.Tensor, rank: int) -> tuple[int, ...]:
     """The axes of positions of an input, or none where it has not `rank` of them."""
-    if tensor.shape.rank == rank + 1:
+    # A grey image may lack its axis of channels; of (samples, 1) the one is the channel.
+    if tensor.shape.rank == rank + 1 and tensor.shape[-1] != 1:
         return tuple(range(1, rank + 1))
     if tensor.shape.rank != rank + 2:
         return ()

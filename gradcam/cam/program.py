@@ -21,7 +21,7 @@ from gradcam.messages import findings
 from gradcam.messages.notes import Note
 from gradcam.targets import resolving
 from gradcam.targets.scoring import Outputs, Target
-from gradcam.trace import paths
+from gradcam.trace import layouts, paths
 from gradcam.trace.feature_maps import FeatureMaps, positions
 
 if TYPE_CHECKING:
@@ -272,6 +272,11 @@ class Program:
 def read_outputs(recording: Recording, settings: Settings) -> Outputs:
     """The outputs of a recording as targets read them."""
     empty = Outputs(
-        recording.outputs, (), (), recording.structure, settings.score, settings.class_names
+        layouts.of_outputs(recording),
+        (),
+        (),
+        recording.structure,
+        settings.score,
+        settings.class_names,
     )
     return empty.fetched(empty.fetches())

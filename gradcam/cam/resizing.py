@@ -1,7 +1,8 @@
-"""Resizes maps to the size of the input: linearly, with half-pixel centres, along any axes.
+"""Resizes maps to the size of the input, along any axes: linear where it grows, averaged where not.
 
 Convention: position `i` of `n` covers the input from `i / n` to `(i + 1) / n` of its size, and its
-value sits in the middle of that. Beyond the outermost middles the value stays as it is.
+value sits in the middle of that. Beyond the outermost middles the value stays as it is. Of an axis
+that shrinks, each new position is the mean of what it covers, so that nothing falls between two.
 """
 
 from __future__ import annotations
@@ -38,18 +39,21 @@ def resize(maps: tf.Tensor, sizes: Sequence[int | tf.Tensor]) -> tf.Tensor:
     if all(isinstance(size, int) for size in sizes) and maps.shape[1:] == list(sizes):
         return maps
     for size in sizes:
-        matrix = _interpolation(tf.shape(maps)[1], size)
+        matrix = _weights(tf.shape(maps)[1], size)
         # tensordot puts the new axis last and the next one first: after all, the order is back.
         maps = tf.tensordot(maps, matrix, [[1], [1]])
     return maps
 
 
-def _interpolation(old: int | tf.Tensor, new: int | tf.Tensor) -> tf.Tensor:
-    """The (new, old) matrix that interpolates along one axis."""
+def _weights(old: int | tf.Tensor, new: int | tf.Tensor) -> tf.Tensor:
+    """The (new, old) matrix that resizes along one axis."""
     old_size, new_size = tf.cast(old, tf.float32), tf.cast(new, tf.float32)
-    middles = (tf.range(new_size) + 0.5) * old_size / new_size - 0.5
-    places = tf.clip_by_value(middles, 0.0, old_size - 1.0)
-    return tf.maximum(1.0 - tf.abs(places[:, None] - tf.range(old_size)[None, :]), 0.0)
+    ratio = old_size / new_size
+    positions, starts = tf.range(old_size)[None, :], tf.range(new_size)[:, None] * ratio
+    middles = tf.clip_by_value(starts + ratio / 2 - 0.5, 0.0, old_size - 1.0)
+    linear = tf.maximum(1.0 - tf.abs(middles - positions), 0.0)
+    covered = tf.minimum(starts + ratio, positions + 1.0) - tf.maximum(starts, positions)
+    return tf.where(ratio > 1.0, tf.maximum(covered, 0.0) / ratio, linear)
 
 
 def normalise(heatmaps: tf.Tensor, signed: bool) -> tf.Tensor:

@@ -88,6 +88,22 @@ def blank_maps(program: Program, results: Any, labels: Sequence[Any], first: int
     return notes
 
 
+def blank_heatmaps(program: Program, results: Any, first: int) -> list[Note]:
+    """A note for each image whose map has something in it, and whose heatmap has nothing."""
+    maps, heatmaps = (
+        np.abs(results[name]).reshape(len(results[name]), -1).max(axis=1)
+        for name in ("maps", "heatmaps")
+    )
+    is_lost = (maps > 0) & (heatmaps == 0)
+    if "coverage" in results:  # a frame outside of the image is said by itself
+        is_lost &= results["coverage"].max(axis=(1, 2)) > 0
+    path = findings.listing([scene.call.path for scene in program.scenes])
+    return [
+        Note("warn-blank-heatmap", {"path": path}, first + int(image))
+        for image in np.flatnonzero(is_lost)
+    ]
+
+
 def frames_outside(program: Program, results: Any, first: int) -> list[Note]:
     """A note for each image that a spatial transformer shows nothing of."""
     if "coverage" not in results:

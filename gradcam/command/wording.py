@@ -108,6 +108,10 @@ INSTEAD: dict[str, str] = {
         "{method} adds what speaks for and against {target} in '{path}' up to zero"
         " everywhere. Choose another --method, such as {other}."
     ),
+    "warn-blank-heatmap": (
+        "The map of '{path}' has a pattern, but at the size of the photograph nothing"
+        " of it is left. --save map writes the map itself."
+    ),
     "warn-no-effect": (
         "{target} stays the same whichever channel of '{path}' is set to zero, so"
         " the map is zero. Look for a saturated activation or a dead ReLU after the layer;"

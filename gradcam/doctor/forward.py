@@ -15,7 +15,7 @@ from gradcam.doctor.view import describe, image_numbers
 from gradcam.doctor.zeros import has_zero_kernel
 from gradcam.errors import GradCamError
 from gradcam.messages import findings
-from gradcam.trace import recorder
+from gradcam.trace import recorder, recording
 from gradcam.trace.graph import SHAPE_OPS, ancestors, descendants, through_shape_ops
 from gradcam.trace.sources import reason_of
 
@@ -40,7 +40,7 @@ def failure(view: View) -> Iterator[Finding]:
         return
     calls = view.recording.calls
     model = view.source.name
-    nothing = next((call for call in calls if call.returned_none), None)
+    nothing = recording.returned_none(calls)
     code = error.code if isinstance(error, GradCamError) else ""
     if code in {"returns-none", "cannot-run", ""} and nothing is not None:
         where = _name(nothing, model)

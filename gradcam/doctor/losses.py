@@ -46,6 +46,25 @@ def total(view: View, loss: Any) -> tf.Tensor:
     return tf.add_n(parts)
 
 
+def proposed(outputs: Sequence[Output]) -> str:
+    """The loss that most likely goes with some outputs, as code."""
+    each = [_proposed(output) for output in outputs]
+    return each[0] if len(each) == 1 else f"[{', '.join(each)}]"
+
+
+def _proposed(output: Output) -> str:
+    shape = output.value.shape
+    match output.ending:
+        case "softmax":
+            return '"sparse_categorical_crossentropy"'
+        case "sigmoid":
+            return '"binary_crossentropy"'
+        case _ if shape.rank == 2 and shape[-1] != 1:
+            return "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
+        case _:
+            return '"mse"'
+
+
 def name_of(loss: Any) -> str:
     """A loss for a sentence.
 

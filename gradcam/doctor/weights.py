@@ -74,7 +74,8 @@ class Weights:
             return
         yield from self._not_trainable()
         if self._loss is None:
-            yield finding("weights-no-loss", "note", "loss")
+            loss = losses.proposed(self._view.recording.outputs)
+            yield finding("weights-no-loss", "note", "loss", loss=loss)
             return
         if self._error is not None:
             yield finding(

@@ -198,7 +198,10 @@ _WEIGHTS: dict[str, tuple[str, str]] = {
             "The gradients of the weights were not looked at: the model is not compiled, and no loss"
             " was given."
         ),
-        'Give one, for example:\n    gradcam.diagnose(model, images, loss="mse")',
+        (
+            "Give the one that the model shall learn with, such as:\n"
+            "    gradcam.diagnose(model, images, loss={loss})"
+        ),
     ),
     "weights-none-trainable": (
         "No variable of the model is trainable: `fit` would change nothing.",

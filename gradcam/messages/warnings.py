@@ -75,6 +75,10 @@ SENTENCES: dict[str, str] = {
         "{method} adds what speaks for and against {target} in '{path}' up to zero"
         " everywhere. Use method='{other}' with relu=False, which keeps the main pattern."
     ),
+    "warn-blank-heatmap": (
+        "The map of '{path}' has a pattern, but at the size of the image nothing of it is left."
+        " Look at explanation.maps, which have the size of the layer."
+    ),
     "warn-no-effect": (
         "{target} stays the same whichever channel of '{path}' is set to zero, so"
         " the map is zero. Look for a saturated activation or a dead ReLU after the layer;"

@@ -6,7 +6,7 @@
 | `3`, `[3, 5]`, `"cat"` | a class for all images, one an image, or by its name |
 | `Class(3)` | the same as `3` |
 | `Binary(positive=True)` | what speaks for one side of a single unit |
-| `Segmentation(class_index, mask=None)` | a class summed over pixels |
+| `Segmentation(class_index, mask=None, axis=None)` | a class summed over pixels |
 | `Regression(index=0)` | a quantity |
 | `Similarity(reference)` | the cosine to an embedding |
 | `Difference(a, b)` | what speaks for `a` more than for `b` |

@@ -11,7 +11,7 @@ import tensorflow as tf
 from gradcam.errors import GradCamError, TargetError
 from gradcam.targets.fingerprints import fingerprint
 from gradcam.targets.scoring import Outputs, Target
-from gradcam.targets.segmentation import Segmentation
+from gradcam.targets.segmentation import Segmentation, channels
 from gradcam.targets.single_targets import Binary, Class, Regression, Top
 
 if TYPE_CHECKING:
@@ -101,6 +101,11 @@ class Output(Target):
     def key(self) -> tuple[Any, ...]:
         """The output and what is explained in it."""
         return ("Output", self.name, self.target.key if self.target else None)
+
+    @property
+    def zero_hint(self) -> str:
+        """That of the inner target."""
+        return self.target.zero_hint if self.target else ""
 
     def arguments(self, batch: int) -> tuple[Any, ...]:
         """Those of the inner target."""
@@ -222,12 +227,13 @@ def resolve(target: Any, outputs: Outputs, top_k: int | None) -> Target:
     """The target to explain, with a class or a side in a segmentation output read as one."""
     if target is None:
         return default_target(outputs, top_k)
-    if top_k is not None and isinstance(target, Output):
-        return Output(target.name, default_target(outputs.select(target.name), top_k))
+    if isinstance(target, Output):
+        inner = None if top_k is not None else target.target
+        return Output(target.name, resolve(inner, outputs.select(target.name), top_k))
     is_map = len(outputs.values) == 1 and outputs.values[0].shape.rank == 4
     if isinstance(target, Class) and is_map:
         return Segmentation(target.index)
-    is_mask = is_map and outputs.values[0].shape[-1] == 1 and outputs.has_sides()
+    is_mask = is_map and channels(outputs) == 1 and outputs.has_sides()
     if isinstance(target, Binary) and is_mask:
         return Segmentation.of_side(target.positive)
     return target

@@ -113,8 +113,10 @@ class Outputs:
 class Target(abc.ABC):
     """What every target offers. A subclass overrides `score` and what it needs of the others."""
 
-    # Said where a gradient is zero for a reason of the target's own.
-    zero_hint = ""
+    @property
+    def zero_hint(self) -> str:
+        """What is said where a gradient is zero for a reason of the target's own."""
+        return ""
 
     @property
     def key(self) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,22 +29,34 @@ class Segmentation(Target):
     """A class in an output of (batch, height, width, classes): its scores summed over pixels.
 
     A single channel behind a sigmoid has two classes: 0 is the background, 1 the foreground. An
-    output of (batch, height, width) is read as one channel.
+    output of (batch, height, width) is read as one channel, one of (batch, classes, height, width)
+    as what it is where the model's layers tell.
 
     Args:
         class_index: the class or its name, or one an image. None takes each image's most frequent
             class, and of a single channel the foreground.
         mask: the pixels, (height, width) or (batch, height, width); other numbers than 0 and 1 are
             weights. None takes those where the class wins.
+        axis: where the classes are, 1, or -1 or 3. None takes what the layers of the model say.
 
     >>> Segmentation(2).key
-    ('Segmentation', True, None, 'foreground')
+    ('Segmentation', True, None, None, 'foreground')
     """
 
     class_index: Any = None
     mask: Any = None
-    zero_hint = " (the class wins at no pixel, or the mask is empty)"
+    axis: int | None = None
     _side: str = "foreground"  # of a single channel, where no class is given
+
+    def __post_init__(self) -> None:
+        if isinstance(self.axis, bool) or self.axis not in {None, 1, -1, 3}:
+            raise TargetError(
+                "target-argument",
+                received=repr(self.axis),
+                argument="the axis of Segmentation",
+                expected="1, -1 or 3",
+                advice="It is 1 for an output (batch, classes, height, width).",
+            )
 
     @classmethod
     def of_side(cls, positive: bool | None) -> Segmentation:
@@ -58,14 +70,18 @@ class Segmentation(Target):
 
     def named(self, class_names: Sequence[str] | None) -> Segmentation:
         """The same classes by index."""
-        index = looked_up(self.class_index, class_names)
-        return Segmentation(index, self.mask, self._side)
+        return replace(self, class_index=looked_up(self.class_index, class_names))
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """Which of the two are given, and the size of the mask."""
+        """Which of the two are given, the size of the mask, and the axis of the classes."""
         shape = None if self.mask is None else self._pixels().shape[-2:]
-        return ("Segmentation", self.class_index is not None, shape, self._side)
+        return ("Segmentation", self.class_index is not None, shape, self.axis, self._side)
+
+    @property
+    def zero_hint(self) -> str:
+        """That there are no pixels to sum over."""
+        return " (the class wins at no pixel, or the mask is empty)"
 
     def arguments(self, batch: int) -> tuple[Any, ...]:
         """The class of each image, and the mask of each."""
@@ -100,19 +116,20 @@ class Segmentation(Target):
     def check(self, outputs: Outputs, arguments: tuple[Any, ...]) -> None:
         """The classes must exist."""
         given = arguments[0][:, 0] if self.class_index is not None else ()
-        check_range(given, _classes(outputs), outputs.class_names)
+        classes = _classes(outputs, channels(outputs, self.axis))
+        check_range(given, classes, outputs.class_names)
 
     def prepare(self, outputs: Outputs, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """The class of each image, and its pixels."""
         value = self._values(outputs)
-        winners = _winners(outputs, value)
+        winners, classes = _winners(outputs, value), _classes(outputs, value.shape[-1])
         if self.class_index is not None:
             index = arguments[0]
         elif value.shape[-1] == 1 and self._side != "frequent":
-            number = _classes(outputs) - 1 if self._side == "foreground" else 0
+            number = classes - 1 if self._side == "foreground" else 0
             index = tf.fill([tf.shape(value)[0], 1], number)
         else:
-            index = _most_frequent(winners, _classes(outputs))
+            index = _most_frequent(winners, classes)
         wins = tf.cast(winners == index[:, :, None], tf.float32)
         mask = wins if self.mask is None else arguments[1]
         if not mask.shape[1:].is_compatible_with(value.shape[1:3]):
@@ -142,18 +159,29 @@ class Segmentation(Target):
                 expected="(batch, height, width, classes)",
                 advice="Give a class index, or a function of the outputs.",
             )
-        return value if value.shape.rank == 4 else value[..., None]
+        if value.shape.rank == 3:
+            return value[..., None]
+        return tf.transpose(value, [0, 2, 3, 1]) if _is_first(outputs, self.axis) else value
 
     def explained_index(self, prepared: tuple[Any, ...]) -> tf.Tensor | None:
         """The class."""
         return prepared[0]
 
 
-def _classes(outputs: Outputs) -> Any:
-    """How many classes there are: a single channel has two where it has sides."""
+def channels(outputs: Outputs, axis: int | None = None) -> int | None:
+    """How many channels the only output has at each pixel."""
     shape = outputs.only()[1].shape
-    classes = 1 if shape.rank == 3 else shape[-1]
-    return 2 if classes == 1 and outputs.has_sides() else classes
+    return 1 if shape.rank == 3 else shape[1 if _is_first(outputs, axis) else -1]
+
+
+def _is_first(outputs: Outputs, axis: int | None) -> bool:
+    """Whether the classes come before the positions."""
+    return axis == 1 if axis is not None else outputs.only()[0].data_format == "channels_first"
+
+
+def _classes(outputs: Outputs, count: int | None) -> Any:
+    """How many classes so many channels stand for: a single one has two where it has sides."""
+    return 2 if count == 1 and outputs.has_sides() else count
 
 
 def _winners(outputs: Outputs, value: tf.Tensor) -> tf.Tensor:

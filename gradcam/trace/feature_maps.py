@@ -159,7 +159,27 @@ class FeatureMaps:
         for call in calls:
             if len(call.outputs) > 1 and call.has_weights and self.is_connected(call):
                 return f"'{call.path}' returns {len(call.outputs)} tensors, not one"
+        learned = [call for call in calls if call.has_weights and self.is_connected(call)]
+        if learned and all("Dense" in call.families for call in learned):
+            return self._reason_of_dense(learned)
         return "no layer with weights returns axes of positions"
+
+    def _reason_of_dense(self, calls: Sequence[Call]) -> str:
+        """That Dense layers alone, which are these calls, have no positions to show."""
+        operations = calls[0].outputs[0].graph.get_operations()
+        taken = next(
+            (
+                f" on {operation.inputs[0].shape[-1]} values"
+                for operation in operations
+                if operation.type == "MatMul" and self._recording.maker(operation) is calls[0]
+            ),
+            "",
+        )
+        names = listing([call.path for call in calls], limit=6)
+        return (
+            f"all weights are in Dense layers ({names}){taken}; without a convolution there is no"
+            " heatmap"
+        )
 
     def check(self, call: Call, target: str) -> None:
         """Raise unless a call, asked for by name, can be explained."""

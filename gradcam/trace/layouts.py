@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
@@ -13,6 +14,7 @@ from gradcam.trace.upstream import Upstream
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gradcam.trace.logits import Output
     from gradcam.trace.recording import Call, Recording
 
 _OTHER = {"channels_first": "channels_last", "channels_last": "channels_first"}
@@ -31,6 +33,15 @@ def of_output(known: Upstream[str], call: Call) -> str:
     if call.data_format or not call.outputs:
         return call.data_format or "channels_last"
     return known.nearest(call.outputs[0]) or "channels_last"
+
+
+def of_outputs(recording: Recording) -> list[Output]:
+    """The outputs of a recording, each with where its channels are."""
+    known = formats(recording)
+    return [
+        replace(output, data_format=known.nearest(output.value) or "channels_last")
+        for output in recording.outputs
+    ]
 
 
 def of_input(recording: Recording, tensor: tf.Tensor) -> str:

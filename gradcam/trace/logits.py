@@ -31,6 +31,7 @@ class Output:
         hidden: a softmax or sigmoid that the logits went through.
         first: the first softmax or sigmoid, where several follow each other.
         alias: another name that it is known by, None where there is none.
+        data_format: where its channels are, if it has positions.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Output:
     hidden: str | None = None
     first: str | None = None
     alias: str | None = None
+    data_format: str = "channels_last"
 
     def explained_tensor(self, score: str) -> tf.Tensor:
         """The tensor that scores are taken from."""

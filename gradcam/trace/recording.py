@@ -10,7 +10,7 @@ from gradcam.trace.graph import ancestors
 from gradcam.trace.transformers import Thetas
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import tensorflow as tf
 
@@ -67,6 +67,14 @@ class Call:
     def is_leaf(self) -> bool:
         """Whether nothing inside it can be tapped by itself."""
         return all(child.inside is not None for child in self.children)
+
+
+def returned_none(calls: Sequence[Call]) -> Call | None:
+    """The innermost call that returned None: those around it may only hand its result on."""
+    found = next((call for call in calls if call.returned_none), None)
+    while found is not None and found.children and found.children[-1].returned_none:
+        found = found.children[-1]
+    return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from gradcam import environment
 from gradcam.errors import BlockedGradientError, GradCamError, ModelError
 from gradcam.trace import logits, recomputing
 from gradcam.trace.recorder import Recorder
-from gradcam.trace.recording import Call, Recording
+from gradcam.trace.recording import Call, Recording, returned_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -161,6 +161,9 @@ class KerasSource:
         except USER_ERRORS as error:
             raise _failure(self.name, error, recorder, inputs) from error
         recomputing.undo(inputs[0].graph)
+        if result is None:
+            where = _where(returned_none(recorder.calls), self.name)
+            raise ModelError("returns-none", where=where)
         outputs = _named_outputs(self.model, result)
         specs = self.specs()
         names = [spec.name for spec in specs] if specs else _names(structure)
@@ -210,8 +213,6 @@ def _ways(structure: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
 
 def _named_outputs(model: keras.Model, result: Any) -> list[logits.Output]:
     """The outputs under their names: of the dict, of the layers that end the model, or numbers."""
-    if result is None:
-        raise ModelError("returns-none", where=f"the model '{model.name}'")
     leaves = zip(_names(result), tf.nest.flatten(result), strict=False)
     missing = [name for name, leaf in leaves if leaf is None]
     if missing:
@@ -236,7 +237,7 @@ def _failure(
     """What an exception of the user's own code means, with the layer that it came out of."""
     if recorder.unbuilt is not None:
         return ModelError("layer-not-built", name=name, layer=recorder.unbuilt)
-    nothing = next((call for call in recorder.calls if call.returned_none), None)
+    nothing = returned_none(recorder.calls)
     if nothing is not None:
         return ModelError("returns-none", where=_where(nothing, name))
     reason = reason_of(error)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from gradcam.errors import ImageError
 from gradcam.messages import findings
-from gradcam.trace import sources
+from gradcam.trace import layouts, sources
 from gradcam.trace.feature_maps import FeatureMaps
 
 if TYPE_CHECKING:
@@ -22,11 +22,17 @@ _ARITHMETIC = {"Add", "Subtract", "Multiply", "Divide", "TrueDivide"}
 
 @dataclass(frozen=True)
 class OutputInfo:
-    """An output: its name, the shape with the batch axis, and what ends it."""
+    """An output: its name, the shape with the batch axis, what ends it, and where its channels are."""
 
     name: str
     shape: tuple[int | None, ...]
     ending: str
+    data_format: str
+
+    @property
+    def class_axis(self) -> int:
+        """The axis of the classes, of one image's output."""
+        return 0 if len(self.shape) == 4 and self.data_format == "channels_first" else -1
 
 
 @dataclass(frozen=True)
@@ -102,8 +108,8 @@ def _look(recording: Recording, spec: sources.InputSpec) -> Survey:
         shape=tuple(spec.shape),
         dtype=spec.dtype,
         outputs=tuple(
-            OutputInfo(output.name, tuple(output.value.shape), output.ending)
-            for output in recording.outputs
+            OutputInfo(output.name, tuple(output.value.shape), output.ending, output.data_format)
+            for output in layouts.of_outputs(recording)
         ),
         scaling=tuple(f"{call.kind} '{call.path}'" for call in scaling),
         doubt=_doubt(scaling[0]) if scaling else "",

@@ -178,7 +178,7 @@ def _class_names(
     warnings: list[str],
 ) -> list[str] | None:
     """The names given with the request, found beside the model, or known of the network."""
-    classes = output.shape[-1] if len(output.shape) in {2, 4} else 1
+    classes = output.shape[1:][output.class_axis] if len(output.shape) in {2, 4} else 1
     possible = {classes, 2} if classes == 1 else {classes}
     if request.labels is not None:
         path, names = request.labels

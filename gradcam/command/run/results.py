@@ -124,6 +124,7 @@ def top_classes(outputs: Any, row: int, plan: Plan) -> list[list[Any]]:
     values = np.asarray(tf.nest.flatten(outputs)[plan.output_number][row], np.float64)
     names = plan.class_names
     if values.ndim == 3:  # a segmentation: the share of the pixels where each class wins
+        values = np.moveaxis(values, plan.output.class_axis, -1)
         if values.shape[-1] == 1:
             return []
         counts = np.bincount(values.argmax(-1).ravel(), minlength=values.shape[-1])

@@ -1,7 +1,8 @@
-"""Puts the weights of a `.keras` file into a model, for the places where Keras 2 put them, too.
+r"""Puts the weights of a `.keras` file into a model, for the places where Keras 2 put them, too.
 
 The file keeps the weights of each layer under the name of its class and a number, such as
 `layers/conv2d_1`. Keras 2 counted in the order of the config, and in 2.12 gave out each number twice.
+On Windows it wrote `layers\conv2d_1` as one name.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import keras
 
 from gradcam.loading.keras_files import graphs
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     import io
     import zipfile
     from collections.abc import Iterator, Mapping
-
-    import h5py
 
 _ROOTS = ("layers", "_layer_checkpoint_dependencies")
 
@@ -59,6 +59,7 @@ def fill(
         archive: the zip file around it, where it has assets, such as vocabularies.
         old_config: the model's config as Keras 2 wrote it; None for a file of Keras 3.
     """
+    _with_slashes(stream)
     store = _Store(stream)
     assets = private_keras.AssetStore("assets", archive=archive, mode="r") if archive else None
     failed: set[int] = set()
@@ -82,6 +83,16 @@ def fill(
     if failed:
         saveable, error = next(iter(messages.values()))
         raise MisfitError(f"'{getattr(saveable, 'name', saveable)}': {error}")
+
+
+def _with_slashes(stream: io.BytesIO) -> None:
+    r"""Move what Keras 2 stored on Windows, whose file paths made names such as `layers\conv2d`."""
+    with h5py.File(stream, "r") as file:
+        names = [name for name in file if "\\" in name]
+    if names:
+        with h5py.File(stream, "r+") as file:
+            for name in names:
+                file.move(name, name.replace("\\", "/"))
 
 
 def _places(

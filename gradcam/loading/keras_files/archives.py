@@ -161,6 +161,10 @@ def _without_model(path: Path, file: h5py.File) -> ModelError:
         if root in names:
             found = f"weights of the layers {findings.listing(sorted(file[root]), limit=6)}"
             return ModelError("weights-only", path=str(path), found=found)
+    windows = [name.partition("\\")[2] for name in names if "\\" in name]  # `layers\conv2d`
+    if windows:
+        found = f"weights of the layers {findings.listing(windows, limit=6)}"
+        return ModelError("weights-only", path=str(path), found=found)
     if "vars" in names or "model_weights" in names:
         return ModelError("weights-only", path=str(path), found=findings.listing(names, limit=6))
     return ModelError(

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+CONVOLUTIONS = re.compile(
+    r"Conv[23]D|Conv[23]DBackpropInputV?2?|DepthwiseConv2dNative|_FusedConv2D"
+)
 # Operations that mix positions or channels with weights.
 CONTRACTIONS = re.compile(
     r"(Conv[23]D|Conv[23]DBackpropInputV?2?|DepthwiseConv2dNative|Conv|_FusedConv2D|MatMul|_FusedMatMul"
@@ -104,6 +107,11 @@ def of_operations(operations: Iterable[str], axes: int) -> str:
 def is_normalisation(operations: Iterable[str]) -> bool:
     """Whether operations with weights only scale and shift."""
     return set(operations) - TRIVIAL <= {"Mul", "Add", "AddV2", "Sub", "RealDiv", "BiasAdd"}
+
+
+def only_moves(operations: Iterable[str]) -> bool:
+    """Whether operations only bring values into another shape or order."""
+    return set(operations) <= TRIVIAL | _ONLY_WITH
 
 
 def is_shape_arithmetic(operations: Iterable[str]) -> bool:

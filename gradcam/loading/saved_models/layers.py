@@ -209,6 +209,8 @@ def _kind(layer: Layer, outputs: tuple[tf.Tensor, ...]) -> tuple[str, tuple[str,
     inner = {member for child in layer.group.children for member in child.members}
     own = [member.kind for member in layer.group.members if member not in inner]
     kind = kinds.of_operations(own, axes)
+    if kind == "Reshape" and rank == 2:
+        kind = "Flatten"
     if layer.has_weights and kinds.is_normalisation(own):
         kind = "BatchNormalization"
     if layer.group.children:
@@ -236,36 +238,47 @@ def _role(group: Group) -> str:
         return ""
     is_image = not any(kinds.CONTRACTIONS.fullmatch(member.kind) for member in members)
     moves = {"MaxPool", "AvgPool", "Pad", "PadV2", "MirrorPad"}
-    return "Preparation" if is_image and not moves & set(operations) else ""
+    computes = is_image and not moves & set(operations) and not kinds.only_moves(operations)
+    return "Preparation" if computes else ""
 
 
 def _layout(own: list[Operation], layouts: dict[Operation, str]) -> str | None:
     """Where the channels are: as the operations say, or as in what they come from."""
     sources = (source for member in own for source in member.sources)
-    layout = _data_format(own) or next((layouts[s] for s in sources if s in layouts), None)
+    layout = _data_format(own, next((layouts[s] for s in sources if s in layouts), None))
     if layout is not None:
         layouts.update(dict.fromkeys(own, layout))
     return layout
 
 
-def _data_format(members: list[Operation]) -> str | None:
-    """Where the channels are, as the operations say; the last one that turns them decides."""
-    found: str | None = None
+def _data_format(members: list[Operation], found: str | None) -> str | None:
+    """Where the channels are, as the operations say; the last one that turns them decides.
+
+    Args:
+        members: the operations.
+        found: where the channels are before them.
+    """
     for member in members:
         if "data_format" in member.definition.attr:
             text = member.definition.attr["data_format"].s.decode()
             found = "channels_first" if text.startswith("NC") else "channels_last"
-        elif member.kind == "Transpose" and found and _turns_channels_first(member):
-            found = "channels_first"
+        elif kinds.CONVOLUTIONS.fullmatch(member.kind):
+            found = "channels_last"  # what is left out where it is the default
+        elif member.kind == "Transpose" and found:
+            found = _turned(member, found)
     return found
 
 
-def _turns_channels_first(transpose: Operation) -> bool:
+def _turned(transpose: Operation, found: str) -> str:
+    """Where the channels are behind a transposition."""
     permutation = transpose.sources[-1]
     if permutation.kind != "Const":
-        return False
+        return found
     order = tf.make_ndarray(permutation.definition.attr["value"].tensor).tolist()
-    return order == [0, len(order) - 1, *range(1, len(order) - 1)]
+    last = len(order) - 1
+    if found == "channels_last" and order == [0, last, *range(1, last)]:
+        return "channels_first"
+    return "channels_last" if order == [0, *range(2, last + 1), 1] else found
 
 
 def _hidden(members: list[Operation], path: str, functions: dict[str, Any]) -> Iterator[Hidden]:

@@ -172,6 +172,30 @@ def a_layer_that_returns_none():
     gradcam.explain(Outer(), images())
 
 
+@case("returns-none", gradcam.ModelError, "layer 'net/inner/silent' returned None")
+def a_layer_that_returns_none_at_the_end_of_models_around_it():
+    class Silent(layers.Layer):
+        is_silent = False
+
+        def call(self, x):
+            return None if self.is_silent else x
+
+    silent = Silent(name="silent")
+
+    class Inner(keras.Model):
+        def __init__(self, then, **options):
+            super().__init__(**options)
+            self.then = then
+
+        def call(self, x):
+            return self.then(x)
+
+    model = Inner(Inner(Inner(silent, name="inner"), name="net"))
+    model(images())
+    silent.is_silent = True
+    gradcam.explain(model, images())
+
+
 @case("returns-no-tensor", gradcam.ModelError, "a single number", "batch as first axis")
 def a_model_that_returns_a_number():
     class Total(keras.Model):
@@ -346,7 +370,11 @@ def a_layer_twice():
 
 
 @case(
-    "no-feature-map", gradcam.NotAFeatureMapError, "no layer with weights", "such as a convolution"
+    "no-feature-map",
+    gradcam.NotAFeatureMapError,
+    "all weights are in Dense layers (dense",
+    ") on 64 values",
+    "such as a convolution",
 )
 def a_dense_classifier():
     model = keras.Sequential(

@@ -1,0 +1,86 @@
+"""What the doctor names and proposes, word for word."""
+
+import keras
+import pytest
+from keras import layers
+
+import gradcam
+from tests.support.doctor_models import Does, images, with_middle
+
+
+def only(diagnosis, code):
+    found = [one for one in diagnosis.findings if one.code == code]
+    assert len(found) == 1, str(diagnosis)
+    return found[0]
+
+
+class Around(keras.Model):
+    """Calls another layer, and returns what that does."""
+
+    def __init__(self, inner, **options):
+        super().__init__(**options)
+        self.inner = inner
+
+    def call(self, x):
+        return self.inner(x)
+
+
+def test_the_innermost_layer_that_returned_none_is_named():
+    block = Does(lambda x: x, name="block")
+    model = Around(Around(Around(block, name="third"), name="second"), name="first")
+    model(images())
+    block.function = lambda x: None
+    found = only(gradcam.diagnose(model, images()), "returns-none")
+    assert found.where == "second/third/block"
+    assert "layer 'second/third/block' returned None" in found.message
+
+
+def test_a_model_that_forgets_to_return_is_named_itself():
+    class Forgets(keras.Model):
+        def __init__(self):
+            super().__init__(name="forgets")
+            self.log, self.conv = Does(lambda x: x, name="log"), layers.Conv2D(2, 3, name="conv")
+
+        def call(self, x):
+            self.log(x)
+            self.conv(x)
+
+    model = Forgets()
+    model(images())
+    model.log.function = lambda x: None
+    found = only(gradcam.diagnose(model, images()), "returns-none")
+    assert "the model 'forgets' returned None" in found.message
+
+
+@pytest.mark.parametrize(
+    ("activation", "classes", "loss"),
+    [
+        ("softmax", 3, "sparse_categorical_crossentropy"),
+        ("sigmoid", 1, "binary_crossentropy"),
+        ("sigmoid", 3, "binary_crossentropy"),
+        (None, 1, "mse"),
+    ],
+)
+def test_the_proposed_loss_fits_the_ending(activation, classes, loss):
+    model = with_middle(None, classes=classes, activation=activation)
+    found = only(gradcam.diagnose(model, images()), "weights-no-loss")
+    assert f'loss="{loss}")' in found.fix
+    proposed = gradcam.diagnose(model, images(), loss=loss)
+    assert proposed.exit_status == 0, str(proposed)
+
+
+def test_each_of_several_outputs_has_a_loss():
+    inputs = keras.Input((16, 16, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu")(inputs))
+    kind, age = layers.Dense(3, activation="softmax")(x), layers.Dense(1)(x)
+    logits = layers.Dense(4)(x)
+    model = keras.Model(inputs, [kind, age, logits])
+    found = only(gradcam.diagnose(model, images()), "weights-no-loss")
+    line = found.fix.split("loss=", 1)[1].removesuffix(")")
+    sparse = keras.losses.SparseCategoricalCrossentropy
+    assert line == (
+        '["sparse_categorical_crossentropy", "mse",'
+        " keras.losses.SparseCategoricalCrossentropy(from_logits=True)]"
+    )
+    losses = ["sparse_categorical_crossentropy", "mse", sparse(from_logits=True)]
+    assert not gradcam.diagnose(model, images(), loss=losses).errors
