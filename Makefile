@@ -3,7 +3,8 @@
 # make lint   runs the linter and the type checker
 # make test-oldest  runs the core's tests on the oldest supported TensorFlow and Keras
 # make test-plain-kernels  runs what depends on the processor's kernels as on one without AVX-512
-# make bench  measures against the peers and prints tables (installs torch and tf-keras-vis)
+# make test-slow  runs what takes long and make test leaves out: the examples' trainings
+# make bench  measures against the peers and prints tables (installs torch and tf-keras-vis), then test-slow
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -19,7 +20,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-oldest test-plain-kernels lint bench clean
+.PHONY: demo test test-oldest test-plain-kernels test-slow lint bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/gradcam demo --out $(DEMO)
@@ -39,8 +40,12 @@ test-oldest:
 test-plain-kernels: $(VENV)/.test
 	TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/python -m pytest -n 2 --dist worksteal $(KERNEL_TESTS) $(PYTEST_ARGS)
 
-bench: $(VENV)/.bench
+bench: $(VENV)/.bench $(VENV)/.test
 	$(BIN)/python -m benchmarks
+	$(MAKE) test-slow
+
+test-slow: $(VENV)/.test
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow $(PYTEST_ARGS)
 
 # Debian's Python can make an environment but not put pip into it: then the pip outside does.
 $(BIN)/python:

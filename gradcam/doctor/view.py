@@ -218,7 +218,7 @@ def _default_score(outputs: Outputs) -> tf.Tensor:
 def describe(call: Call) -> str:
     """A call for a sentence.
 
-    >>> from gradcam.recorder import Call
+    >>> from gradcam.trace.recorder import Call
     >>> describe(Call("conv", "Conv2D", (), None, path="backbone/conv"))
     "'backbone/conv'"
     """

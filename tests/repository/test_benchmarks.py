@@ -15,6 +15,7 @@ def _run(monkeypatch, capsys, **options) -> str:
     return capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_sampler_benchmark_runs_without_torch(monkeypatch, capsys):
     monkeypatch.setattr(sampler, "HAS_TORCH", False)
     text = _run(monkeypatch, capsys)

@@ -23,6 +23,7 @@ def test_a_photograph_is_explained(tmp_path, capsys):
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".npy", ".png", ".png"]
 
 
+@pytest.mark.slow
 def test_a_nested_backbone_is_explained(tmp_path, capsys):
     given = ["--images", "20", "--epochs", "1", "--size", "64", "--out", str(tmp_path)]
     transfer_learning.main(given)
@@ -32,6 +33,7 @@ def test_a_nested_backbone_is_explained(tmp_path, capsys):
     assert len(list(tmp_path.rglob("*.png"))) == 8
 
 
+@pytest.mark.slow
 def test_the_demo_s_model_is_trained_in_the_same_way_twice(tmp_path):
     # In a process of its own: TensorFlow stays deterministic, and slower, once it has been told to be.
     run = "train_demo_model.main(['--images', '40', '--epochs', '1', '--out', {!r}])"

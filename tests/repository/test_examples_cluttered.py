@@ -32,6 +32,7 @@ def test_the_network_has_the_layers_defaults_and_at_most_120k_parameters():
     assert 250_000 < plain.count_params() < 270_000
 
 
+@pytest.mark.slow
 def test_the_script_prints_a_table_and_writes_its_numbers(tmp_path, capsys):
     path = write_file(tmp_path / "digits.npz")
     arguments = ["--data", str(path), "--seeds", "2", "--epochs", "1"]

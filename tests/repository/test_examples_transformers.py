@@ -7,6 +7,7 @@ import pytest
 from examples import digit_addition, feature_map_transformer, seeing
 
 
+@pytest.mark.slow
 def test_digits_in_the_middle_of_a_network(tmp_path, capsys):
     right, path = feature_map_transformer.main(
         ["--images", "64", "--epochs", "1", "--out", str(tmp_path)]
@@ -24,6 +25,7 @@ def test_the_networks_that_are_compared_are_of_one_size():
     assert sizes[0] == sizes[1] <= sizes[2] <= 1.1 * sizes[0]
 
 
+@pytest.mark.slow
 def test_two_digits_are_added(tmp_path, capsys):
     right, path = digit_addition.main(["--images", "64", "--epochs", "1", "--out", str(tmp_path)])
     assert list(right) == list(digit_addition.NETWORKS)
@@ -102,6 +104,7 @@ def test_frozen_frames_have_nothing_to_learn_in_the_transformers():
     assert len(digit_addition.make_model().trainable_variables) == learned + 8
 
 
+@pytest.mark.slow
 def test_the_figures_of_the_document_can_be_drawn(tmp_path):
     seeing.main(["--images", "64", "--epochs", "1", "--out", str(tmp_path)])
     names = {path.name for path in tmp_path.iterdir()}
