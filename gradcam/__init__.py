@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from gradcam.pictures import read_images
     from gradcam.trace.feature_maps import LayerInfo
     from gradcam.trace.inspection import layers
+    from gradcam.trace.taps import tap
 
 __all__ = [
     "METHODS",
@@ -68,6 +69,7 @@ __all__ = [
     "layers",
     "load_model",
     "read_images",
+    "tap",
     "targets",
 ]
 
@@ -86,6 +88,7 @@ _HOMES = {
     "layers": "trace.inspection",
     "load_model": "loading",
     "read_images": "pictures",
+    "tap": "trace.taps",
     "targets": "targets",
 }
 _WITHOUT_TENSORFLOW = {"read_images"}

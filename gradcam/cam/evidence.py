@@ -163,7 +163,9 @@ class Scene:
         try:
             gradient = tf.gradients(score, self.tapped)[0]
         except LookupError as error:  # an operation without a registered gradient
-            raise self._blocked([blockers.unregistered(error, self.recording)]) from error
+            raise self._blocked(
+                [blockers.unregistered(error, [self.tapped], score, self.recording)]
+            ) from error
         if gradient is None:
             between = ([self.tapped], score, self.recording)
             raise self._blocked(blockers.blockers(*between) or blockers.custom_gradients(*between))

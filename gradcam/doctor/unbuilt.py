@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from gradcam.trace.recording import Call, Recording
     from gradcam.trace.sources import Source
+    from gradcam.trace.watching import Watch
 
 
 class UnbuiltSource(KerasSource):
@@ -43,11 +44,15 @@ class UnbuiltSource(KerasSource):
         """Nothing is known before it is built."""
 
     def record(
-        self, inputs: list[tf.Tensor], structure: Any, calls: list[Call] | None = None
+        self,
+        inputs: list[tf.Tensor],
+        structure: Any,
+        calls: list[Call] | None = None,
+        watch: Watch | None = None,
     ) -> Recording:
         """Run the model, watched; what is built on the way is thrown away."""
         with left_as_it_was(self.model), _whole_tracebacks():
-            return super().record(inputs, structure, calls)
+            return super().record(inputs, structure, calls, watch)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from gradcam.messages import (
     about_models,
     about_reports,
     about_saved_models,
+    about_taps,
     about_targets,
     warnings,
 )
@@ -35,6 +36,7 @@ SENTENCES: dict[str, str] = (
     | about_layers.SENTENCES
     | about_images.SENTENCES
     | about_targets.SENTENCES
+    | about_taps.SENTENCES
     | about_commands.SENTENCES
     | about_reports.SENTENCES
     | about_callbacks.SENTENCES

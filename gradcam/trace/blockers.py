@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from gradcam.errors import BlockedGradientError, DisconnectedLayerError, GradCamError
+from gradcam.messages.findings import listing
 from gradcam.trace import private_tensorflow
 from gradcam.trace.graph import ancestors, descendants
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
     import tensorflow as tf
 
-    from gradcam.trace.recording import Recording
+    from gradcam.trace.recording import Call, Recording
 
 # What a person wrote, by the operation that TensorFlow made of it.
 BLOCKERS = {
@@ -81,9 +83,14 @@ def custom_stops(
     return [(operation, name) for operation in found if is_custom_gradient(operation)]
 
 
-def unregistered(error: LookupError, recording: Recording) -> str:
+def unregistered(
+    error: LookupError, layer_outputs: Sequence[tf.Tensor], score: tf.Tensor, recording: Recording
+) -> str:
     """The operation that TensorFlow has no gradient for, in words, from its own complaint."""
     operation = unregistered_operation(error, recording)
+    if operation is None:  # a tape names the kind of operation alone
+        between = descendants(layer_outputs, ancestors([score]))
+        operation = next((op for op in between if str(error).endswith(f": {op.type}")), None)
     if operation is None:
         return str(error)
     return f"{operation.type}, which has no gradient{place(operation, recording)}"
@@ -108,6 +115,42 @@ def flat_operations(
     """The operations between a layer and the score whose gradient is zero everywhere, in words."""
     found = descendants(layer_outputs, ancestors([score]))
     return _in_words([(op, FLAT[op.type]) for op in found if op.type in FLAT], recording)
+
+
+def missing_gradient(
+    recording: Recording, call: Call, score: tf.Tensor, target: object, candidates: Sequence[str]
+) -> GradCamError:
+    """Why a score has no gradient towards a call: it doesn't depend on it, or something stops it.
+
+    Args:
+        recording: what the model did.
+        call: the layer.
+        score: what should be differentiated.
+        target: the score in words.
+        candidates: the paths of layers that may be chosen instead, in the order of the calls.
+    """
+    if not connected(call.outputs, ancestors([score])):
+        paths = listing(candidates[-12:])
+        return DisconnectedLayerError(
+            "disconnected-layer", target=target, path=call.path, paths=paths
+        )
+    names = blockers(call.outputs, score, recording)
+    names = names or custom_gradients(call.outputs, score, recording)
+    return blocked(call.path, target, names, candidates)
+
+
+def blocked(
+    path: str, target: object, names: Sequence[str], candidates: Sequence[str]
+) -> BlockedGradientError:
+    """The error for operations that stop the gradient on its way to a layer."""
+    behind = candidates[candidates.index(path) + 1 :] if path in candidates else ()
+    return BlockedGradientError(
+        "blocked-gradient",
+        target=target,
+        path=path,
+        blockers=listing(names) if names else "an operation without a gradient",
+        paths=f": {listing(behind)}" if behind else "",
+    )
 
 
 def connected(layer_outputs: Iterable[tf.Tensor], way: set[tf.Operation]) -> bool:

@@ -179,6 +179,33 @@ def _nested(source: Source, images: Any) -> Batch:
     return Batch(leaves, structure)
 
 
+def check_tensors(source: Source, images: Any) -> None:
+    """Raise unless tensors or arrays have the shapes that the model takes, batch axis included."""
+    specs = source.specs()
+    leaves = tf.nest.flatten(images)
+    if specs is None or len(leaves) != len(specs):
+        return
+    for leaf, spec in zip(leaves, specs, strict=True):
+        shape = getattr(leaf, "shape", None)
+        if shape is None or getattr(shape, "rank", 0) is None:
+            continue
+        sizes, name = tuple(shape), f" '{spec.name}'" if len(specs) > 1 else ""
+        if len(sizes) != len(spec.shape):
+            raise _rank_error(leaf, spec.shape, name)
+        if not all(want in {None, size} or size is None for size, want in _pairs(sizes, spec)):
+            raise ImageError(
+                "images-shape",
+                shape=sizes,
+                name=name,
+                expected=_expected(spec.shape),
+                advice=_shape_advice(sizes, spec.shape),
+            )
+
+
+def _pairs(sizes: Sequence[int | None], spec: InputSpec) -> zip[tuple[int | None, int | None]]:
+    return zip(sizes[1:], spec.shape[1:], strict=True)
+
+
 def misfit(source: Source, batch: Batch) -> ImageError | None:
     """The error for images unlike those that a subclassed model was built with, if they are."""
     shapes = source.built_shapes() if source.specs() is None else None
@@ -285,16 +312,19 @@ def _fits(sizes: Sequence[int], expected: Sequence[int | None]) -> bool:
     )
 
 
-def _rank_error(array: np.ndarray, shape: Sequence[int | None], name: str) -> GradCamError:
+def _rank_error(array: Any, shape: Sequence[int | None], name: str) -> GradCamError:
+    sizes = tuple(array.shape)
     advice = (
         "Stack the images to one batch."
-        if array.ndim > len(shape)
+        if len(sizes) > len(shape)
+        else "A batch axis is missing: images[None] adds one."
+        if len(sizes) == len(shape) - 1 and _fits(sizes, shape[1:])
         else "An image needs its axis of channels: images[..., None] adds one."
     )
     return ImageError(
         "images-rank",
-        shape=array.shape,
-        rank=array.ndim,
+        shape=sizes,
+        rank=len(sizes),
         name=name,
         expected=_expected(shape),
         advice=advice,

@@ -37,6 +37,7 @@ __all__ = [
     "direct_layers",
     "direct_variables",
     "in_symbolic_scope",  # whether Keras calls a layer only to find out shapes
+    "keep_words",
     "keras_2_backend",  # `K` of old Lambda layers
     "load_state",
     "new_variables_go_to",
@@ -133,3 +134,11 @@ def new_variables_go_to(variables: list[Any]) -> Iterator[None]:
         yield
     finally:
         global_state.set_global_attribute(name, [*(before or ()), *variables])
+
+
+def keep_words(error: Exception) -> None:
+    """Mark an error so that Keras doesn't make another one with longer words of it.
+
+    Keras adds the arguments of a `call` to every exception that comes out of it, once.
+    """
+    error._keras_call_info_injected = True  # type: ignore[attr-defined]

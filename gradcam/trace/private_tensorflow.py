@@ -24,6 +24,8 @@ __all__ = [
     "drop_own_gradient",
     "graph_of_function",
     "is_composite",
+    "is_recording",
+    "is_spent",
     "operation_definition",
     "own_gradient",
 ]
@@ -74,3 +76,13 @@ def captured(graph: tf.Graph, tensor: Any) -> list[tf.Tensor]:
 def is_composite(value: Any) -> bool:
     """Whether a value is made of tensors, as a ragged or sparse one is."""
     return hasattr(value, "_type_spec")
+
+
+def is_recording(tape: tf.GradientTape) -> bool:
+    """Whether a tape is recording in this moment: inside of its `with` block, and not stopped."""
+    return bool(tape._recording)
+
+
+def is_spent(tape: tf.GradientTape) -> bool:
+    """Whether a tape that gives its gradients once has given them, or has recorded nothing yet."""
+    return tape._tape is None

@@ -18,21 +18,26 @@ if TYPE_CHECKING:
 _DEPTH = 3  # functions around the one that recompute_grad makes
 
 
-def undo(graph: tf.Graph) -> None:
+def undo(graph: tf.Graph) -> bool:
     """Let gradients in the graph go through the blocks instead of around them.
+
+    Returns:
+        Whether there were any.
 
     >>> with tf.Graph().as_default() as graph:
     ...     x = tf.compat.v1.placeholder(tf.float32, (None, 2))
     ...     inside = []
     ...     y = tf.recompute_grad(lambda t: inside.append(tf.exp(t)) or 2.0 * inside[0])(x)
     ...     before = tf.gradients(y, inside[0])
-    ...     undo(graph)
-    ...     before, len(tf.gradients(y, inside[0]))
-    ([None], 1)
+    ...     undo(graph), before, len(tf.gradients(y, inside[0]))
+    (True, [None], 1)
     """
+    found = False
     for operation in graph.get_operations():
         if operation.type == "IdentityN" and _is_recomputed(operation):
             private_tensorflow.drop_own_gradient(operation)
+            found = True
+    return found
 
 
 def _is_recomputed(operation: tf.Operation) -> bool:

@@ -35,7 +35,9 @@ from gradcam.trace.recording import Call
 from gradcam.trace.restoring import Belongings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from gradcam.trace.watching import Watch
 
 TRACE_LOCK = threading.RLock()
 
@@ -78,23 +80,42 @@ class _NoNewVariables(list[Any]):
 
 
 class Recorder:
-    """Records the calls that the current thread makes while `graph` is being built.
+    """Records the calls that the current thread makes.
 
     Args:
-        graph: the graph.
+        graph: the graph that is being built; None where the code runs eagerly.
         calls: the list that the calls go into, for who wants them also after an exception.
         may_build: whether layers may create weights, for the length of the trace.
+        watch: the tape that watches activations, if one does.
+        only: the operations whose calls are recorded; None for all of them.
+        activations_of: layers of which is kept what their activation is given.
+
+    Attributes:
+        given: what the activation of a layer was given last, by the layer's id; and of the
+            recorded calls of an operation, the first argument of the last.
     """
 
     def __init__(
-        self, graph: tf.Graph, calls: list[Call] | None = None, *, may_build: bool = False
+        self,
+        graph: tf.Graph | None,
+        calls: list[Call] | None = None,
+        *,
+        may_build: bool = False,
+        watch: Watch | None = None,
+        only: Sequence[Any] | None = None,
+        activations_of: Sequence[Any] = (),
     ) -> None:
         self.calls: list[Call] = [] if calls is None else calls
         self.failed: Call | None = None
         self._new_variables = _NoNewVariables(may_build=may_build)
         self._graph = graph
+        self._watch = watch
+        self._only = None if only is None else {id(operation) for operation in only}
         self._thread = threading.get_ident()
         self._stack: list[Call] = []
+        self._activations_of = {id(operation) for operation in activations_of}
+        self.given: dict[int, Any] = {}
+        self._began_symbolic = private_keras.in_symbolic_scope()
 
     @property
     def unbuilt(self) -> str | None:
@@ -108,7 +129,8 @@ class Recorder:
         # In the scope, losses and updates of variables go nowhere.
         with TRACE_LOCK, keras.StatelessScope(), ExitStack() as stack:
             stack.enter_context(private_keras.new_variables_go_to(self._new_variables))
-            kept = [Belongings(operation, self._graph) for operation in operations]
+            graph = self._graph or tf.Graph()  # in which nothing is, where nothing is traced
+            kept = [Belongings(operation, graph) for operation in operations]
             for belongings in kept:
                 stack.enter_context(belongings.kept())
             for operation, belongings in zip(operations, kept, strict=True):
@@ -132,12 +154,18 @@ class Recorder:
                 yield name, self._in_this_thread(getattr(operation, name), plain)
         for name in _traced_functions(type(operation)):
             yield name, self._in_this_thread(getattr(operation, name), _plain(operation, name))
-        if transformers.is_transformer(operation):
-            yield from transformers.watched(operation, self._thetas_of)
+        if id(operation) in self._activations_of:
+            activation = operation.activation
+            yield "activation", self._in_this_thread(activation, self._keeping(operation))
         quantized = getattr(operation, "quantization_mode", None) is not None
         name = "quantized_call" if quantized else "call"
-        original = getattr(operation, name)
-        yield name, self._wrapped(operation, original, _plain(operation, name), belongings)
+        original, plain = getattr(operation, name), _plain(operation, name)
+        if self._only is None or id(operation) in self._only:
+            if transformers.is_transformer(operation):
+                yield from transformers.watched(operation, self._thetas_of)
+            yield name, self._wrapped(operation, original, plain, belongings)
+        elif plain is not original and plain != original:
+            yield name, self._in_this_thread(original, plain)
 
     def _in_this_thread(
         self, original: Callable[..., Any], plain: Callable[..., Any]
@@ -145,6 +173,16 @@ class Recorder:
         def function(*args: Any, **kwargs: Any) -> Any:
             mine = threading.get_ident() == self._thread
             return plain(*args, **kwargs) if mine else original(*args, **kwargs)
+
+        return function
+
+    def _keeping(self, operation: Any) -> Callable[..., Any]:
+        """The activation of a layer, which keeps what it is given."""
+        activation = operation.activation
+
+        def function(logits: Any, *args: Any, **kwargs: Any) -> Any:
+            self.given[id(operation)] = logits
+            return activation(logits, *args, **kwargs)
 
         return function
 
@@ -166,6 +204,8 @@ class Recorder:
                 belongings.shared = True
                 return original(*args, **kwargs)
             entry = self._enter(operation, args, kwargs)
+            if args and id(operation) not in self._activations_of:
+                self.given[id(operation)] = args[0]
             returned = False
             try:
                 result = plain(*args, **kwargs)
@@ -176,7 +216,7 @@ class Recorder:
                     self.failed = self.failed or entry
                 self._stack.pop()
                 entry.last_op = self._size()
-            if private_keras.in_symbolic_scope():
+            if private_keras.in_symbolic_scope() and not self._began_symbolic:
                 self._forget(entry)
             else:
                 self._leave(entry, result)
@@ -225,9 +265,11 @@ class Recorder:
                 entry.outputs = ()
                 entry.hidden_shape = output.shape
                 break
+        if self._watch is not None and entry.inside is None:
+            self._watch.made(entry)
 
     def _size(self) -> int:
-        return int(self._graph.version)
+        return 0 if self._graph is None else int(self._graph.version)
 
     def _name_paths(self) -> None:
         """Number the calls that share a name below the same call, and join the names to paths."""
@@ -288,9 +330,11 @@ def _plain(operation: Any, name: str) -> Callable[..., Any]:
     )
 
 
-def _inside(output: Any, own: tf.Graph) -> str | None:
+def _inside(output: Any, own: tf.Graph | None) -> str | None:
     """What hides an activation, in the words of the code that made it; None where nothing does."""
     graph = getattr(output, "graph", None)
+    if graph is None and own is None:
+        return None
     if graph is own:
         # `vectorized_map` works on a copy: what it traced leads nowhere.
         is_template = "loop_body/" in output.op.name and "/pfor/" not in output.op.name

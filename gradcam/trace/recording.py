@@ -6,15 +6,16 @@ import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import tensorflow as tf
+
 from gradcam.trace.graph import ancestors
 from gradcam.trace.transformers import Thetas
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import tensorflow as tf
-
     from gradcam.trace import logits
+    from gradcam.trace.watching import Watch
 
 
 @dataclass(eq=False)
@@ -88,6 +89,8 @@ class Recording:
         outputs: the outputs, with their logits.
         structure: the outputs as the model nests them.
         makers: the innermost call that made each operation, where the calls were not watched.
+        watch: the tape that watched activations, if one did.
+        is_seen_by_tapes: whether all that the model does is done where a tape hears of it.
     """
 
     inputs: list[tf.Tensor]
@@ -96,6 +99,24 @@ class Recording:
     outputs: list[logits.Output]
     structure: Any
     makers: Mapping[tf.Operation, Call] | None = None
+    watch: Watch | None = None
+    is_seen_by_tapes: bool = True
+
+    def gradients(
+        self, score: tf.Tensor, activations: Sequence[tf.Tensor]
+    ) -> list[tf.Tensor | None]:
+        """The gradient of a score towards each of some activations; None where there is none.
+
+        The tape that watched the activations gives it. In two cases no tape can, and the graph is
+        asked instead: the operations of a SavedModel are imported into the graph, of which a tape
+        is not told; and `tf.recompute_grad` stops every tape for as long as its block runs.
+        """
+        found = [None] * len(activations)
+        if self.watch is not None:
+            found = self.watch.tape.gradient(score, list(activations))
+        if not self.is_seen_by_tapes and any(gradient is None for gradient in found):
+            found = tf.gradients(score, list(activations))
+        return [None if one is None else tf.convert_to_tensor(one) for one in found]
 
     def leads_to_output(self, call: Call) -> bool:
         """Whether the model's outputs depend on the call."""

@@ -11,6 +11,7 @@ counts its calls, or draws from a seed, is not advanced by being explained.
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -21,11 +22,13 @@ from gradcam import environment
 from gradcam.errors import BlockedGradientError, GradCamError, ModelError
 from gradcam.trace import logits, recomputing
 from gradcam.trace.recorder import Recorder
-from gradcam.trace.recording import Call, Recording, returned_none
+from gradcam.trace.recording import Recording, returned_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from gradcam.trace.recording import Call
+    from gradcam.trace.watching import Watch
 
 # What the user's own code may raise while it is traced.
 USER_ERRORS = (
@@ -73,12 +76,16 @@ class Source(Protocol):
         """The length of the list of inputs of a source without specs; None where it takes none."""
 
     def record(
-        self, inputs: list[tf.Tensor], structure: Any, calls: list[Call] | None = None
+        self,
+        inputs: list[tf.Tensor],
+        structure: Any,
+        calls: list[Call] | None = None,
+        watch: Watch | None = None,
     ) -> Recording:
         """Run the model on tensors of the graph that is being traced.
 
         `calls` is a list to be filled with the recording's calls: it holds those that were made
-        before an exception, too.
+        before an exception, too. `watch` is the tape that watches activations.
         """
 
 
@@ -148,26 +155,44 @@ class KerasSource:
         return len(shapes) if any(isinstance(n, tuple | list | dict) for n in shapes) else None
 
     def record(
-        self, inputs: list[tf.Tensor], structure: Any, calls: list[Call] | None = None
+        self,
+        inputs: list[tf.Tensor],
+        structure: Any,
+        calls: list[Call] | None = None,
+        watch: Watch | None = None,
     ) -> Recording:
         """Run the model, watched."""
         arguments = self._arguments(inputs, structure)
-        recorder = Recorder(inputs[0].graph, calls, may_build=self.may_build)
-        try:
-            with recorder.watching(self.model):
-                result = self.model(arguments, training=False)
-        except GradCamError:
-            raise
-        except USER_ERRORS as error:
-            raise _failure(self.name, error, recorder, inputs) from error
-        recomputing.undo(inputs[0].graph)
+        graph = inputs[0].graph
+        recorder = Recorder(graph, calls, may_build=self.may_build, watch=watch)
+        with self.errors_named(recorder, inputs), recorder.watching(self.model):
+            result = self.model(arguments, training=False)
+        is_recomputed = recomputing.undo(graph)
         if result is None:
             where = _where(returned_none(recorder.calls), self.name)
             raise ModelError("returns-none", where=where)
         outputs = _named_outputs(self.model, result)
         specs = self.specs()
         names = [spec.name for spec in specs] if specs else _names(structure)
-        return Recording(inputs, names, recorder.calls, outputs, result)
+        return Recording(
+            inputs,
+            names,
+            recorder.calls,
+            outputs,
+            result,
+            watch=watch,
+            is_seen_by_tapes=not is_recomputed,
+        )
+
+    @contextmanager
+    def errors_named(self, recorder: Recorder, inputs: Sequence[tf.Tensor]) -> Iterator[None]:
+        """Say of an exception in the user's own code which layer it came out of."""
+        try:
+            yield
+        except GradCamError:
+            raise
+        except USER_ERRORS as error:
+            raise _failure(self.name, error, recorder, inputs) from error
 
     def _arguments(self, inputs: list[tf.Tensor], structure: Any) -> Any:
         if structure is not None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gradcam.loading.saved_models.layers import Plan
     from gradcam.loading.saved_models.signatures import Signature
     from gradcam.trace.recording import Call
+    from gradcam.trace.watching import Watch
 
 
 class SavedModelSource:
@@ -69,10 +70,14 @@ class SavedModelSource:
         return None
 
     def record(
-        self, inputs: list[tf.Tensor], structure: Any, calls: list[Call] | None = None
+        self,
+        inputs: list[tf.Tensor],
+        structure: Any,
+        calls: list[Call] | None = None,
+        watch: Watch | None = None,
     ) -> Recording:
         """Import the graph into the one that is being traced, on these inputs."""
-        del structure
+        del structure, watch  # no tape is told of what is imported
         ports = self._signature.inputs
         specs = {spec.name for spec in self._specs}
         taken = [port for port in ports if port.name in specs]
@@ -93,9 +98,8 @@ class SavedModelSource:
         if calls is not None:
             calls.extend(found)
         outputs, nested = self._outputs(tensors, makers)
-        return Recording(
-            inputs, [spec.name for spec in self._specs], found, outputs, nested, makers
-        )
+        names = [spec.name for spec in self._specs]
+        return Recording(inputs, names, found, outputs, nested, makers, is_seen_by_tapes=False)
 
     def _anchor(self) -> list[str]:
         """A tensor of the graph, by which its place in the trace is known."""

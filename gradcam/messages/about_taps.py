@@ -1,0 +1,45 @@
+"""About a tap, and the tape that watches it."""
+
+SENTENCES: dict[str, str] = {
+    "tape-kind": (
+        "Received {received} as the tape. Expected a tf.GradientTape. Write"
+        " `with tf.GradientTape() as tape:` and call tap(images, tape=tape) inside of it."
+    ),
+    "tape-not-recording": (
+        "The tape was not recording when the tap was called. Expected a call inside of"
+        " `with tf.GradientTape() as tape:`. Move the call of the tap, and what computes the score,"
+        " into that block."
+    ),
+    "tape-unknown": (
+        "This tape did not watch a call of this tap. Expected the tape that the tap was called"
+        " with. Pass it: activations, outputs = tap(images, tape=tape)."
+    ),
+    "tape-spent": (
+        "The tape has given its gradients already. A tape gives them once, unless it is persistent."
+        " Make it with tf.GradientTape(persistent=True), or call the tap under a new one."
+    ),
+    "score-kind": (
+        "Received {received} as the score. Expected a tensor of floats that was computed from the"
+        " tap's outputs. NumPy, .numpy() and argmax leave the tape: use TensorFlow or keras.ops,"
+        " such as outputs[:, 1]."
+    ),
+    "score-unrecorded": (
+        "The score was not computed from what the tap returned last under this tape. Expected a"
+        " score such as outputs[:, 1], computed while the tape was recording. Compute it inside of"
+        " the `with` block, from the outputs of this tap."
+    ),
+    "tap-not-called": (
+        "The model did not call '{path}' this time. Expected the same layers to run for every"
+        " input. Tap a layer that always runs."
+    ),
+    "tap-inside": (
+        "'{path}' ran inside {inside}. An activation in there can't be taken out. Expected a layer"
+        " outside of it. See gradcam.layers(model)."
+    ),
+    "logits-eager": (
+        "The {activation} of output '{name}' is not the last step of one layer, so its input can't"
+        " be seen in eager code. Expected a final {activation} layer, or a layer with"
+        " activation='{activation}'. Call the tap inside of a tf.function, or take"
+        " score='probability'."
+    ),
+}
