@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam.errors import GradCamError, TargetError
-from gradcam.targets.fingerprints import fingerprint
 from gradcam.targets.scoring import Outputs, Target
 from gradcam.targets.segmentation import Segmentation, channels
 from gradcam.targets.single_targets import Binary, Class, Regression, Top
@@ -144,8 +144,11 @@ class Output(Target):
 class Function(Target):
     """A function of the outputs, `outputs -> (batch,)`; what a callable target becomes.
 
-    It is given what the model returns, with logits in the place of probabilities. It is traced, and
-    traced again when a value that it uses from outside has changed.
+    It is given what the model returns, with logits in the place of probabilities. An `Explainer`
+    traces it once, and again where a name that it takes from outside, in its closure, its defaults
+    or its globals, stands for another object. What changes in place, such as an entry of a list or
+    of an array, isn't seen: a `tf.Variable` is read at every call. Other callables, such as
+    objects, methods and `functools.partial`, are traced at every call.
     """
 
     function: Callable[[Any], Any]
@@ -156,8 +159,8 @@ class Function(Target):
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """The function and the values that it uses: with others it is another trace."""
-        return ("Function", fingerprint(self.function))
+        """The function and what it takes from outside: with other objects it is another trace."""
+        return ("Function", *map(_Identity, _used(self.function)))
 
     def score(self, outputs: Outputs, prepared: tuple[Any, ...]) -> tf.Tensor:
         """What the function returns, checked."""
@@ -175,6 +178,31 @@ class Function(Target):
         if result.shape.rank not in {1, None}:
             raise TargetError("target-function", received=f"shape {result.shape}")
         return tf.reshape(tf.cast(result, tf.float32), (-1, 1))
+
+
+class _Identity:
+    """Equal to itself alone; keeps its object alive, so that no other gets its id."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and other._value is self._value
+
+    def __hash__(self) -> int:
+        return id(self._value)
+
+
+def _used(function: Callable[..., Any]) -> list[Any]:
+    """A function and the objects that it takes from outside; something new where nobody can know."""
+    if not inspect.isfunction(function):
+        return [object()]
+    try:
+        outside = inspect.getclosurevars(function)
+    except ValueError:  # a name in its closure stands for nothing yet
+        return [object()]
+    defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    return [function, *defaults, *outside.nonlocals.values(), *outside.globals.values()]
 
 
 def as_target(target: Any) -> Target:
