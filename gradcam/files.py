@@ -1,4 +1,4 @@
-"""Writes files whole or not at all, under names that no other image has."""
+"""Writes files whole or not at all, under names that no other image has; tells what is no file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import os
 import re
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ LONGEST_NAME = 255
 """Bytes that a file system allows in a name."""
 
 LONGEST_PART = 60
+
+LARGE = 1 << 28
+"""Bytes from which on a size that is only declared would take the machine."""
 
 _TEMPORARY = ".gradcam-{}.tmp"
 _NUMBERS = itertools.count()
@@ -34,6 +38,35 @@ def write(path: Path, data: bytes) -> None:
         os.replace(temporary, path)  # noqa: PTH105 - the same call, one name for tests to break
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def trouble(path: Path) -> str | None:
+    """Why what lies at a path can't be read as a file; None where it can, or nothing is there.
+
+    A pipe is waited for without end. A file with holes takes no space on the disk, but all of its
+    size in memory.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    if stat.S_ISDIR(found.st_mode):
+        return "it is a directory"
+    if not stat.S_ISREG(found.st_mode):
+        return "it is a device, a pipe or a socket"
+    stored = getattr(found, "st_blocks", found.st_size) * 512
+    if is_inflated(found.st_size, stored):
+        return f"it claims {found.st_size} bytes and holds {stored}"
+    return None
+
+
+def is_inflated(claimed: int, stored: int) -> bool:
+    """Whether something claims to be large, and next to nothing is there of it.
+
+    >>> is_inflated(1 << 30, 1 << 10), is_inflated(1 << 30, 1 << 29), is_inflated(1 << 20, 0)
+    (True, False, False)
+    """
+    return claimed > LARGE and claimed > 100 * stored
 
 
 def remove_leftovers(folder: Path) -> None:

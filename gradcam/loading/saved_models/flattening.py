@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2, node_def_pb2
 
-from gradcam.loading.saved_models import gradients
+from gradcam.loading.saved_models import gradients, objections
 from gradcam.loading.saved_models.functions import Made, functions_of
 from gradcam.loading.saved_models.gradients import CustomGradient
 from gradcam.trace import private_tensorflow
@@ -103,6 +103,8 @@ class _Flattener:
             for control in controls:
                 self._made[name][1].append(f"^{control.name.rpartition(':')[0]}")
         self._write()
+        if self._library.safe_mode:
+            objections.check_graph(self._library.path, self._flat.graph_def)
         return self._flat
 
     def _is_border(self, made: Made) -> bool:

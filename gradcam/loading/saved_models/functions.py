@@ -14,6 +14,8 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from gradcam.trace import private_tensorflow
 
+from gradcam.loading.saved_models import objections
+
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 # Where weights are used; a compiled function without any is left whole, because it is faster so.
 _WEIGHTED = ("Conv", "Depthwise", "MatMul", "BatchMatMul", "Einsum", "FusedBatchNorm")
@@ -69,9 +71,18 @@ class Frame:
 
 
 class Library:
-    """The functions of a program, and its main graph as a frame."""
+    """The functions of a program, and its main graph as a frame.
 
-    def __init__(self, meta_graph: meta_graph_pb2.MetaGraphDef) -> None:
+    Args:
+        meta_graph: the program.
+        path: of the directory that it lies in, for messages.
+        safe_mode: whether what is made of it for running may do nothing but compute.
+    """
+
+    def __init__(
+        self, meta_graph: meta_graph_pb2.MetaGraphDef, path: str = "", safe_mode: bool = True
+    ) -> None:
+        self.path, self.safe_mode = path, safe_mode
         graph_def = meta_graph.graph_def
         self.objects = meta_graph.object_graph_def
         self.functions = {f.signature.name: f for f in graph_def.library.function}
@@ -206,15 +217,8 @@ class Library:
 
 
 def functions_of(node: node_def_pb2.NodeDef) -> list[str]:
-    """Every function that an operation names: the called one, branches, bodies."""
-    names = [node.op]
-    for attr in node.attr.values():
-        kind = attr.WhichOneof("value")
-        if kind == "func":
-            names.append(attr.func.name)
-        elif kind == "list":
-            names.extend(function.name for function in attr.list.func)
-    return names
+    """Every function that an operation may name: itself, the called one, branches, bodies."""
+    return [node.op, *objections.named_functions(node)]
 
 
 def _frame(nodes: Any, function: str = "") -> Frame:

@@ -75,7 +75,7 @@ def open_saved_model(
         ModelError: says what was found at the path, and what to do.
     """
     meta_graph = reading.read(path)
-    library = Library(meta_graph)
+    library = Library(meta_graph, str(path), safe_mode)
     if safe_mode:
         safety.check(path, library, meta_graph)
     chosen = signatures.choose(meta_graph, library, signature, str(path))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from gradcam.errors import ModelError
+from gradcam.files import trouble
 from gradcam.loading.saved_models import effects
 
 if TYPE_CHECKING:
@@ -83,13 +84,14 @@ def own_files(
 ) -> dict[str, tf.Tensor]:
     """The files that a SavedModel brings along, by the tensors that name them in the program.
 
-    TensorFlow 2 passes each name on in a variable.
+    TensorFlow 2 passes each name on in a variable. A file behind a link, or outside of the directory
+    assets, is none that was brought along.
     """
-    place = (folder / "assets").resolve()
+    place = folder.resolve() / "assets"
     files = {}
     for asset in meta_graph.asset_file_def:
-        file = (place / asset.filename).resolve()
-        if file.is_relative_to(place):
+        file = place / asset.filename
+        if os.path.realpath(file) == os.fspath(file) and not trouble(file):
             files[asset.tensor_info.name] = tf.constant(os.fspath(file))
     for node in library.main.nodes.values():
         if files and node.op == "AssignVariableOp":
