@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 from tensorflow.core.framework import node_def_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from gradcam.trace import private_tensorflow
-
 from gradcam.loading.saved_models import objections
+from gradcam.trace import private_tensorflow
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 # Where weights are used; a compiled function without any is left whole, because it is faster so.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tensorflow.core.framework import types_pb2
-from tensorflow.python.framework import op_def_registry
 
 from gradcam.errors import ModelError
 from gradcam.loading.saved_models import allowed
 from gradcam.messages.findings import listing
+from gradcam.trace import private_tensorflow
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -68,7 +68,7 @@ def of(node: Any, functions: Container[str]) -> bool:
 
 def is_known(operation: str) -> bool:
     """Whether this TensorFlow has an operation of that name."""
-    return op_def_registry.get(operation) is not None
+    return private_tensorflow.operation_definition(operation) is not None
 
 
 def named_functions(node: Any) -> Iterator[str]:
