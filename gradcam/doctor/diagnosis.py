@@ -130,7 +130,7 @@ def finding(code: str, severity: str, where: str, /, **facts: Any) -> Finding:
     return Finding(code, severity, where, *findings.parted(code, **facts))
 
 
-def retold(code: str, text: str, severity: str, where: str, /, **facts: Any) -> Finding:
+def reworded(code: str, text: str, severity: str, where: str, /, **facts: Any) -> Finding:
     """The finding of an error's code, with its fix, but a sentence of its own: that of `text`."""
     said, _ = findings.parted(text, **facts)
     return Finding(code, severity, where, said, findings.parted(code, **facts)[1])

@@ -16,12 +16,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gradcam.doctor.careful import attempt
+from gradcam.doctor.user_code import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradcam.doctor.view import View
+    from gradcam.doctor.traced_model import TracedModel
     from gradcam.trace.logits import Output
 
 
@@ -30,10 +30,10 @@ def given_or_compiled(model: Any, loss: Any) -> Any:
     return loss if loss is not None else getattr(model, "loss", None)
 
 
-def total(view: View, loss: Any) -> tf.Tensor:
+def total(traced: TracedModel, loss: Any) -> tf.Tensor:
     """The loss of all outputs together, one number."""
-    outputs = view.recording.outputs
-    labels = None if view.aimed is None else view.aimed[1]
+    outputs = traced.recording.outputs
+    labels = None if traced.given_target is None else traced.given_target[1]
     parts = []
     with warnings.catch_warnings():
         # What Keras warns of, such as probabilities taken for logits, is a finding of its own.

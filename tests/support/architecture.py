@@ -27,7 +27,7 @@ PUBLIC_FUNCTIONS = {
     *("explain", "compare", "tap", "layers", "evaluate", "diagnose", "load_model", "read_images")
 }
 PICTURES = {"gradcam.pictures", "keras_stn.plots.drawing"}
-CATCHING_ALL = {"gradcam.doctor.careful", "gradcam.command.main"}
+CATCHING_ALL = {"gradcam.doctor.user_code", "gradcam.command.main"}
 PRIVATE_API = ("gradcam.trace.private_keras", "gradcam.trace.private_tensorflow")
 # argparse offers no other way to hear of an option that doesn't exist, and to name a group's type.
 OTHER_PRIVATE_NAMES = {"_actions", "_ArgumentGroup"}

@@ -17,7 +17,7 @@ from gradcam.trace.graph import SHAPE_OPS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from gradcam.doctor.view import View
+    from gradcam.doctor.traced_model import TracedModel
     from gradcam.trace.inputs import Batch
     from gradcam.trace.recording import Call
     from gradcam.trace.sources import Source
@@ -139,16 +139,16 @@ def _noise(source: Source) -> Prepared:
     return Prepared(inputs.Batch(arrays), [finding("input-made-up", "note", WHERE, **facts)])
 
 
-class Inputs:
+class ImagesCheck:
     """What can be said of the images when the model has seen them."""
 
     name = "the images"
 
-    def __init__(self, view: View) -> None:
-        self._arrays = view.batch.arrays
-        self._names = view.recording.input_names
-        self._scaled = _byte_scale(view)
-        norm = _first_norm(view)
+    def __init__(self, traced: TracedModel) -> None:
+        self._arrays = traced.batch.arrays
+        self._names = traced.recording.input_names
+        self._scaled = _byte_scale(traced)
+        norm = _first_norm(traced)
         self._norm = norm
         self.tensors: dict[str, Any] = {}
         if self._scaled is not None:
@@ -224,10 +224,10 @@ class Inputs:
         )
 
 
-def _byte_scale(view: View) -> tuple[str, tf.Tensor] | None:
+def _byte_scale(traced: TracedModel) -> tuple[str, tf.Tensor] | None:
     """The layer that scales 0 to 255 down at the start of the model, and what it is given."""
     waiting = [
-        (tensor, consumer) for tensor in view.recording.inputs for consumer in tensor.consumers()
+        (tensor, consumer) for tensor in traced.recording.inputs for consumer in tensor.consumers()
     ]
     seen = set()
     while waiting:
@@ -239,7 +239,7 @@ def _byte_scale(view: View) -> tuple[str, tf.Tensor] | None:
             factor = _constant(operation, tensor)
             scale = None if not factor else factor if operation.type == "RealDiv" else 1 / factor
             if scale is not None and any(abs(scale / byte - 1) < 0.01 for byte in _BYTE_SCALES):
-                call = view.recording.maker(operation)
+                call = traced.recording.maker(operation)
                 return (f"'{call.path}'" if call and call.path else "The model"), tensor
         if operation.type in SHAPE_OPS | {"Sub", "AddV2", "BiasAdd", "Pad"}:
             waiting += [(out, user) for out in operation.outputs for user in out.consumers()]
@@ -257,9 +257,9 @@ def _constant(operation: tf.Operation, tensor: tf.Tensor) -> float | None:
     return float(np.ravel(value)[0]) if value is not None and np.size(value) == 1 else None
 
 
-def _first_norm(view: View) -> Call | None:
+def _first_norm(traced: TracedModel) -> Call | None:
     """The first layer that normalises by statistics of what it is given."""
-    for call in view.tapped:
+    for call in traced.measured_calls:
         is_norm = {"BatchNormalization", "Normalization"} & set(call.families)
         if is_norm and call.inputs and call.inputs[0].dtype.is_floating:
             return call

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 if TYPE_CHECKING:
-    from gradcam.doctor.view import View
+    from gradcam.doctor.traced_model import TracedModel
 
 # A slope below this is as good as none.
-_FLAT = 1e-6
+_NO_SLOPE = 1e-6
 
 
 @dataclass(frozen=True)
-class Closed:
+class SaturableOperation:
     """One such operation on the way to the score.
 
     Attributes:
@@ -39,13 +39,13 @@ _WORDS = {
 }
 
 
-def closed_operations(view: View) -> list[Closed]:
+def saturable_operations(traced: TracedModel) -> list[SaturableOperation]:
     """All of them on the way, in no order."""
     found = []
-    for operation in view.way:
+    for operation in traced.score_operations:
         word = _WORDS.get(operation.type)
         if word is not None and operation.outputs[0].shape.rank:
-            found.append(Closed(operation, word, _share(word, operation)))
+            found.append(SaturableOperation(operation, word, _share(word, operation)))
     return found
 
 
@@ -57,9 +57,9 @@ def _share(word: str, operation: tf.Operation) -> tf.Tensor:
             if operation.type == "Relu6":
                 flat |= values >= 6
         case "sigmoid":
-            flat = values * (1 - values) < _FLAT
+            flat = values * (1 - values) < _NO_SLOPE
         case "tanh":
-            flat = 1 - values * values < _FLAT
+            flat = 1 - values * values < _NO_SLOPE
         case _:
-            flat = tf.reduce_max(values, -1) > 1 - _FLAT
+            flat = tf.reduce_max(values, -1) > 1 - _NO_SLOPE
     return tf.reduce_mean(tf.cast(flat, tf.float32))

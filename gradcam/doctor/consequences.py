@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from gradcam.doctor.diagnosis import Finding
 
 # What follows from a cause, by the beginnings of the codes.
-_ECHOES = {
+_CONSEQUENCES = {
     # Noise of our own says nothing of the images that the model is for.
     "input-made-up": ("input-range", "forward-constant"),
     "non-finite-images": (
@@ -61,17 +61,19 @@ _ECHOES = {
 }
 
 
-def without_echoes(found: Sequence[Finding]) -> list[Finding]:
+def without_consequences(found: Sequence[Finding]) -> list[Finding]:
     """The findings without those that follow from another.
 
     >>> from gradcam.doctor.diagnosis import Finding
     >>> dead = Finding("forward-dead", "error", "relu", "", "")
     >>> echo = Finding("gradient-dead-relu", "error", "relu", "", "")
-    >>> [one.code for one in without_echoes([dead, echo])]
+    >>> [one.code for one in without_consequences([dead, echo])]
     ['forward-dead']
     """
     kept = list(found)
-    for cause, echoes in _ECHOES.items():
+    for cause, consequences in _CONSEQUENCES.items():
         if any(one.code == cause for one in kept):
-            kept = [one for one in kept if one.code == cause or not one.code.startswith(echoes)]
+            kept = [
+                one for one in kept if one.code == cause or not one.code.startswith(consequences)
+            ]
     return kept

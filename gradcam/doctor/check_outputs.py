@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from gradcam.doctor import losses
-from gradcam.doctor.careful import attempt
 from gradcam.doctor.diagnosis import Finding, finding
+from gradcam.doctor.user_code import attempt
 from gradcam.trace.graph import through_shape_ops
 from gradcam.trace.logits import MAKES_SCORES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from gradcam.doctor.view import View
+    from gradcam.doctor.traced_model import TracedModel
     from gradcam.trace.logits import Output
 
 # Keras' losses that take logits or probabilities, without underscores, and the activation for each.
@@ -36,14 +36,14 @@ _CLASSES = {
 _MARGIN = 1e-3
 
 
-class Endings:
+class OutputsCheck:
     """Each output against its loss."""
 
     name = "the outputs against the loss"
 
-    def __init__(self, view: View, loss: Any) -> None:
-        self._outputs = view.recording.outputs
-        loss = losses.given_or_compiled(getattr(view.source, "model", None), loss)
+    def __init__(self, traced: TracedModel, loss: Any) -> None:
+        self._outputs = traced.recording.outputs
+        loss = losses.given_or_compiled(getattr(traced.source, "model", None), loss)
         self._losses = attempt(lambda: losses.by_output(loss, self._outputs))[0] or []
         values = [tf.cast(output.value, tf.float32) for output in self._outputs]
         self.tensors: dict[str, Any] = {

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gradcam.doctor import forward, inputs, values
-from gradcam.doctor.careful import attempt, finding_of, not_looked_at
+from gradcam.doctor import check_activations, check_images, weight_values
+from gradcam.doctor.check_activations import ActivationsCheck
+from gradcam.doctor.check_gradients import GradientsCheck
+from gradcam.doctor.check_images import ImagesCheck
+from gradcam.doctor.check_map import MapCheck
+from gradcam.doctor.check_outputs import OutputsCheck
+from gradcam.doctor.check_transformers import TransformersCheck
+from gradcam.doctor.check_weights import WeightsCheck
+from gradcam.doctor.consequences import without_consequences
 from gradcam.doctor.diagnosis import (
     Diagnosis,
     Finding,
@@ -17,18 +24,11 @@ from gradcam.doctor.diagnosis import (
     finding,
     from_error,
     ordered,
-    retold,
+    reworded,
 )
-from gradcam.doctor.echoes import without_echoes
-from gradcam.doctor.endings import Endings
-from gradcam.doctor.explanation import Explanation
-from gradcam.doctor.forward import Forward
-from gradcam.doctor.gradients import Gradients
-from gradcam.doctor.inputs import Inputs
-from gradcam.doctor.transformers import Transformers
+from gradcam.doctor.traced_model import Check, trace_model
 from gradcam.doctor.unbuilt import UnbuiltSource
-from gradcam.doctor.view import Check, look
-from gradcam.doctor.weights import Weights
+from gradcam.doctor.user_code import attempt, finding_of, not_looked_at
 from gradcam.errors import ModelError
 from gradcam.trace import kernels, sources
 from gradcam.trace.sources import reason_of
@@ -73,8 +73,8 @@ def diagnose(
     source, found, error = _opened(model)
     if source is None:
         return Diagnosis((finding_of(error or TypeError(), "model", "the model"),))
-    found += values.not_finite(source)
-    prepared = inputs.prepare(source, images)
+    found += weight_values.not_finite(source)
+    prepared = check_images.prepare(source, images)
     if prepared.batch is None:
         unseen = not_looked_at("everything behind the images", "the model can't take them")
         return Diagnosis(ordered([*found, *prepared.findings, unseen]), model=source.name)
@@ -84,7 +84,7 @@ def diagnose(
         # Whether the gradient of a Python function fails is only known when it runs.
         examination = Examination(source, prepared.batch, layer, target, loss, is_opaque=True)
         seen = examination.findings()
-    found = without_echoes([*found, *prepared.findings, *seen])
+    found = without_consequences([*found, *prepared.findings, *seen])
     return Diagnosis(ordered(found), examination.gradients, source.name, examination.target)
 
 
@@ -93,7 +93,7 @@ def _opened(model: Any) -> tuple[Source | None, list[Finding], Exception | None]
     source, error = attempt(lambda: sources.open_source(model))
     if isinstance(error, ModelError) and error.code == "not-built":
         unbuilt = UnbuiltSource(model)
-        said = retold("not-built", "model-not-built", "warning", unbuilt.name, name=unbuilt.name)
+        said = reworded("not-built", "model-not-built", "warning", unbuilt.name, name=unbuilt.name)
         return unbuilt, [said], None
     return source, [], error
 
@@ -136,23 +136,25 @@ class Examination:
             self.has_opaque_function = True
             return []
         if error is not None:
-            seen = self._piecewise(function, feeds, error)
+            seen = self._run_in_parts(function, feeds, error)
         self._facts = tf.nest.map_structure(_as_numpy, seen)
         for check in self._checks:
-            self._ask(check)
+            self._collect(check)
         return self._found
 
     def _trace(self, *tensors: tf.Tensor) -> dict[str, Any]:
         layer, target, loss = self._asked
-        view = look(self._source, self._batch, tensors, layer, target, is_opaque=self._is_opaque)
-        self.target, self._recording = view.target, view.recording
-        self._found += forward.failure(view)
-        self._make(Inputs.name, lambda: Inputs(view))
-        self._make(Forward.name, lambda: Forward(view))
-        if view.failure is None:
-            gradients = self._make(Gradients.name, lambda: Gradients(view))
-            self._make(Endings.name, lambda: Endings(view, loss))
-            weights = self._make(Weights.name, lambda: Weights(view, loss))
+        traced = trace_model(
+            self._source, self._batch, tensors, layer, target, is_opaque=self._is_opaque
+        )
+        self.target, self._recording = traced.target, traced.recording
+        self._found += check_activations.failure(traced)
+        self._add_check(ImagesCheck.name, lambda: ImagesCheck(traced))
+        self._add_check(ActivationsCheck.name, lambda: ActivationsCheck(traced))
+        if traced.failure is None:
+            gradients = self._add_check(GradientsCheck.name, lambda: GradientsCheck(traced))
+            self._add_check(OutputsCheck.name, lambda: OutputsCheck(traced, loss))
+            weights = self._add_check(WeightsCheck.name, lambda: WeightsCheck(traced, loss))
         else:
             gradients = weights = None
             groups = "the gradients and the explanation"
@@ -161,13 +163,13 @@ class Examination:
         def scales() -> dict[int, float]:
             return weights.by_layer(self._facts.get(weights.name, {})) if weights else {}
 
-        self._make(Transformers.name, lambda: Transformers(view, scales))
+        self._add_check(TransformersCheck.name, lambda: TransformersCheck(traced, scales))
         if gradients is not None:
-            gradient = gradients.at(view.chosen)
-            self._make(Explanation.name, lambda: Explanation(view, gradient))
+            gradient = gradients.at(traced.chosen)
+            self._add_check(MapCheck.name, lambda: MapCheck(traced, gradient))
         return {check.name: check.tensors for check in self._checks}
 
-    def _make(self, group: str, make: Callable[[], Any]) -> Any:
+    def _add_check(self, group: str, make: Callable[[], Any]) -> Any:
         """A group of checks, or what kept it from being made as a finding."""
         check, error = attempt(make)
         if check is None:
@@ -176,14 +178,16 @@ class Examination:
             self._checks.append(check)
         return check
 
-    def _ask(self, check: Check) -> None:
+    def _collect(self, check: Check) -> None:
         known = self._facts.get(check.name, {})
         found, error = attempt(lambda: list(check.findings(known)))
         self._found += [not_looked_at(check.name, error)] if error else found or []
-        if isinstance(check, Gradients):
+        if isinstance(check, GradientsCheck):
             self.gradients = check.table(known)
 
-    def _piecewise(self, function: Any, feeds: list[tf.Tensor], error: Exception) -> dict[str, Any]:
+    def _run_in_parts(
+        self, function: Any, feeds: list[tf.Tensor], error: Exception
+    ) -> dict[str, Any]:
         """The facts of the groups that can be run where the model raises when it runs."""
         operation = _failing(error, function.graph)
         recording = self._recording
@@ -192,7 +196,7 @@ class Examination:
         self._found.append(_raises(error, where, self._source.name))
         known: dict[str, Any] = {}
         for check in self._checks:
-            if isinstance(check, Forward) and operation is not None:
+            if isinstance(check, ActivationsCheck) and operation is not None:
                 check.keep_before(operation)
             part = function.prune(function.inputs[: len(feeds)], check.tensors)
             values, failed = attempt(functools.partial(part, *feeds))

@@ -8,12 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam.cam.evidence import HALF_SCALE
-from gradcam.doctor.careful import finding_of
-from gradcam.doctor.closed import Closed, closed_operations
-from gradcam.doctor.diagnosis import Finding, LayerGradient, finding, retold
+from gradcam.doctor.diagnosis import Finding, LayerGradient, finding, reworded
 from gradcam.doctor.measures import norm
-from gradcam.doctor.view import describe, image_numbers
-from gradcam.doctor.zeros import has_zero_kernel
+from gradcam.doctor.saturation import SaturableOperation, saturable_operations
+from gradcam.doctor.traced_model import describe, image_numbers
+from gradcam.doctor.user_code import finding_of
+from gradcam.doctor.weight_values import has_zero_kernel
 from gradcam.errors import NotAFeatureMapError
 from gradcam.messages import findings
 from gradcam.trace import blockers
@@ -22,47 +22,47 @@ from gradcam.trace.graph import ancestors
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from gradcam.doctor.view import View
+    from gradcam.doctor.traced_model import TracedModel
     from gradcam.trace.recording import Call
 
 # A gradient this much smaller than the one behind it has died where something is saturated.
 _FADED = 1e-5
 
 
-class Gradients:
+class GradientsCheck:
     """The gradient of the target at each layer on the way."""
 
     name = "the gradients towards the layers"
 
-    def __init__(self, view: View) -> None:
-        self._view = view
-        self.calls = view.on_the_way
+    def __init__(self, traced: TracedModel) -> None:
+        self._traced = traced
+        self.calls = traced.score_calls
         self.tensors: dict[str, Any] = {}
         self._missing: list[tf.Operation] = []
-        self._closed: list[Closed] = []
+        self._saturable: list[SaturableOperation] = []
         self._reached: dict[Call, bool] = {}
         self._gradients: dict[Call, Any] = {}
         self._scale = 1.0
-        if view.scores is None or not self.calls:
+        if traced.scores is None or not self.calls:
             return
         outputs = [call.outputs[0] for call in self.calls]
         is_half = any(output.dtype == tf.float16 for output in outputs)
         scale = self._scale = HALF_SCALE if is_half else 1.0
-        found, self._missing = view.gradients(view.scores * scale, outputs)
-        plain = view.gradients(view.scores, outputs)[0] if is_half else []
+        found, self._missing = traced.gradients(traced.scores * scale, outputs)
+        plain = traced.gradients(traced.scores, outputs)[0] if is_half else []
         self._reached = {
             call: gradient is not None for call, gradient in zip(self.calls, found, strict=True)
         }
         self._gradients = dict(zip(self.calls, found, strict=True))
-        self._closed = closed_operations(view)
+        self._saturable = saturable_operations(traced)
         self.tensors = {
             "layers": [
-                {} if gradient is None else view.measures.gradient(gradient) for gradient in found
+                {} if gradient is None else traced.measures.gradient(gradient) for gradient in found
             ],
             "plain": [
-                {} if gradient is None else view.measures.gradient(gradient) for gradient in plain
+                {} if gradient is None else traced.measures.gradient(gradient) for gradient in plain
             ],
-            "closed": [closed.share for closed in self._closed],
+            "saturated_shares": [one.share for one in self._saturable],
         }
 
     def at(self, call: Call | None) -> tf.Tensor | None:
@@ -81,14 +81,16 @@ class Gradients:
 
     def findings(self, facts: dict[str, Any]) -> Iterable[Finding]:
         """Errors of the target and the layer, then where the gradient stops, then where it dies."""
-        view = self._view
-        if view.target_error is not None:
-            yield finding_of(view.target_error, "target", self.name)
-        if view.choice_error is not None:
+        traced = self._traced
+        if traced.target_error is not None:
+            yield finding_of(traced.target_error, "target", self.name)
+        if traced.choice_error is not None:
             # A model without feature maps can be healthy; it just can't be drawn.
-            is_error = view.layer is not None
-            is_error = is_error or not isinstance(view.choice_error, NotAFeatureMapError)
-            found = finding_of(view.choice_error, str(view.layer or view.source.name), self.name)
+            is_error = traced.layer is not None
+            is_error = is_error or not isinstance(traced.choice_error, NotAFeatureMapError)
+            found = finding_of(
+                traced.choice_error, str(traced.layer or traced.source.name), self.name
+            )
             yield Finding(
                 found.code, "error" if is_error else "note", found.where, found.message, found.fix
             )
@@ -99,43 +101,41 @@ class Gradients:
         yield from self._not_finite(known)
         # What is left of a gradient in front of operations without any slope is rounding, of a size
         # that depends on the processor.
-        open_to = self._open_to_score(facts["closed"])
+        unsaturated = self._unsaturated(facts["saturated_shares"])
         norms = {
-            call: _size(of_call) if call.outputs[0].op in open_to else 0.0
+            call: _size(of_call) if call.outputs[0].op in unsaturated else 0.0
             for call, of_call in known.items()
             if of_call
         }
         if all(np.isfinite(norm) for norm in norms.values()):
             yield from self._underflow(norms, facts["plain"])
-            yield from self._dies(norms, facts["closed"])
+            yield from self._vanishes(norms, facts["saturated_shares"])
 
-    def _open_to_score(self, shares: list[Any]) -> set[tf.Operation]:
-        """The operations before the score with a way to it that is not closed at all values."""
-        shut = {
-            closed.operation
-            for closed, share in zip(self._closed, shares, strict=True)
-            if share == 1
+    def _unsaturated(self, shares: list[Any]) -> set[tf.Operation]:
+        """The operations that reach the score past operations that are saturated at all values."""
+        saturated = {
+            one.operation for one, share in zip(self._saturable, shares, strict=True) if share == 1
         }
-        scores = self._view.scores
-        return set() if scores is None else ancestors([scores], shut.__contains__)
+        scores = self._traced.scores
+        return set() if scores is None else ancestors([scores], saturated.__contains__)
 
     def _stops(self) -> Iterator[Finding]:
         """Where there is no gradient at all."""
-        view = self._view
+        traced = self._traced
         without = [call for call in self.calls if not self._reached[call]]
-        hit = [call for call in without if call.has_weights or call is view.chosen]
-        if not hit or view.scores is None:
+        hit = [call for call in without if call.has_weights or call is traced.chosen]
+        if not hit or traced.scores is None:
             return
         outputs = [call.outputs[0] for call in hit]
-        found = blockers.stops(outputs, view.scores)
+        found = blockers.stops(outputs, traced.scores)
         found += [(op, _without_gradient(op)) for op in self._missing]
-        found = found or blockers.custom_stops(outputs, view.scores)
+        found = found or blockers.custom_stops(outputs, traced.scores)
         seen = set()
         for operation, words in sorted(found, key=lambda pair: pair[0].name):
-            owner = view.recording.maker(operation)
-            before = view.nearest_before(operation.inputs, owner) or hit[-1]
+            owner = traced.recording.maker(operation)
+            before = traced.last_call_before(operation.inputs, owner) or hit[-1]
             after = self._first_after(operation)
-            blocker = f"{words}{blockers.place(operation, view.recording)}"
+            blocker = f"{words}{blockers.place(operation, traced.recording)}"
             if (before, blocker) in seen:
                 continue
             seen.add((before, blocker))
@@ -148,18 +148,23 @@ class Gradients:
         after: Call | None,
         without: list[Call],
     ) -> Finding:
-        view = self._view
+        traced = self._traced
         behind = after.path if after is not None else "the output"
         where = f"{before.path} -> {blocker} -> {behind}"
-        facts = {"target": view.target, "blockers": blocker, "before": before.path, "after": behind}
-        if view.chosen is not None and view.chosen in without:
-            paths = [path for path in view.maps.candidates() if self._is_reached(path)]
-            return retold(
+        facts = {
+            "target": traced.target,
+            "blockers": blocker,
+            "before": before.path,
+            "after": behind,
+        }
+        if traced.chosen is not None and traced.chosen in without:
+            paths = [path for path in traced.maps.candidates() if self._is_reached(path)]
+            return reworded(
                 "blocked-gradient",
                 "gradient-stops",
                 "error",
                 where,
-                path=view.chosen.path,
+                path=traced.chosen.path,
                 paths=f": {findings.listing(paths)}" if paths else "",
                 count=len(without),
                 **facts,
@@ -180,7 +185,7 @@ class Gradients:
 
     def _first_after(self, operation: tf.Operation) -> Call | None:
         """The first layer behind an operation that the gradient reaches."""
-        reached = self._view.behind(operation)
+        reached = self._traced.operations_after(operation)
         return next(
             (c for c in self.calls if self._reached[c] and c.outputs[0].op in reached), None
         )
@@ -195,7 +200,7 @@ class Gradients:
                 "error",
                 wrong[-1].path,
                 kind="NaN or an infinity",
-                target=self._view.target,
+                target=self._traced.target,
                 images=findings.Images(image_numbers(rows)),
                 path=wrong[-1].path,
             )
@@ -212,50 +217,53 @@ class Gradients:
                 "gradient-underflow",
                 "warning",
                 lost[-1].path,
-                target=self._view.target,
+                target=self._traced.target,
                 scale=self._scale,
                 **facts,
             )
 
-    def _dies(self, norms: dict[Call, float], shares: list[Any]) -> Iterator[Finding]:
+    def _vanishes(self, norms: dict[Call, float], shares: list[Any]) -> Iterator[Finding]:
         """Where a gradient that is there turns to nothing."""
-        closed = {
+        saturation = {
             one.operation: (one, float(share))
-            for one, share in zip(self._closed, shares, strict=True)
+            for one, share in zip(self._saturable, shares, strict=True)
         }
         largest = max(norms.values(), default=0.0)
         for call in self.calls:
             if call not in norms or norms[call] > _FADED * largest:
                 continue
-            following, between = self._view.following(call, norms)
+            following, between = self._traced.next_calls(call, norms)
             alive = [c for c in following if norms[c] > 0 and norms[c] * _FADED >= norms[call]]
             if not alive or any(has_zero_kernel(other) for other in [call, *following]):
                 continue
-            yield from self._death(call, max(alive, key=norms.__getitem__), between, norms, closed)
+            yield from self._vanished(
+                call, max(alive, key=norms.__getitem__), between, norms, saturation
+            )
 
-    def _death(
+    def _vanished(
         self,
         call: Call,
         after: Call,
         between: set[tf.Operation],
         norms: dict[Call, float],
-        closed: dict[tf.Operation, tuple[Closed, float]],
+        saturation: dict[tf.Operation, tuple[SaturableOperation, float]],
     ) -> Iterator[Finding]:
-        view = self._view
+        traced = self._traced
         after_is = {"after": after.path, "norm_after": norms[after] / self._scale}
-        facts = {"target": view.target, "before": call.path, "norm": norms[call] / self._scale}
-        is_hit = view.chosen is not None and norms.get(view.chosen, 1.0) <= norms[call]
+        facts = {"target": traced.target, "before": call.path, "norm": norms[call] / self._scale}
+        is_hit = traced.chosen is not None and norms.get(traced.chosen, 1.0) <= norms[call]
         severity = "error" if is_hit and norms[call] == 0 else "warning"
         flat = [op for op in between if op.type in blockers.FLAT]
-        shut = [closed[op] for op in between if op in closed and closed[op][1] > 0.98]
+        saturated = [saturation[op] for op in between if op in saturation]
+        saturated = [pair for pair in saturated if pair[1] > 0.98]
         if flat:
-            words = blockers.FLAT[flat[0].type] + blockers.place(flat[0], view.recording)
+            words = blockers.FLAT[flat[0].type] + blockers.place(flat[0], traced.recording)
             where = f"{call.path} -> {words} -> {after.path}"
             yield finding("gradient-no-slope", severity, where, operation=words, **facts)
-        elif shut:
-            one, share = max(shut, key=lambda pair: pair[1])
-            owner = view.recording.maker(one.operation)
-            path = owner.path if owner is not None and owner.path else view.source.name
+        elif saturated:
+            one, share = max(saturated, key=lambda pair: pair[1])
+            owner = traced.recording.maker(one.operation)
+            path = owner.path if owner is not None and owner.path else traced.source.name
             code = "gradient-dead-relu" if one.word == "ReLU" else "gradient-saturated"
             facts |= {"operation": one.word, "path": path, "share": share}
             yield finding(code, severity, path, **facts, **after_is)

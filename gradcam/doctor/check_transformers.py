@@ -17,9 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam.cam import warps
-from gradcam.doctor.careful import attempt, finding_of
 from gradcam.doctor.diagnosis import Finding, finding
-from gradcam.doctor.view import image_numbers
+from gradcam.doctor.traced_model import image_numbers
+from gradcam.doctor.user_code import attempt, finding_of
 from gradcam.errors import GradCamError
 from gradcam.messages import findings
 from gradcam.trace import private_keras, transformers
@@ -27,7 +27,7 @@ from gradcam.trace import private_keras, transformers
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from gradcam.doctor.view import View
+    from gradcam.doctor.traced_model import TracedModel
     from gradcam.trace.recording import Call
 
 # Shares of the grid outside of the image.
@@ -37,19 +37,19 @@ _FAR = 1e3
 _SMALL_OUTPUT = 12
 
 
-class Transformers:
+class TransformersCheck:
     """Every call of a spatial transformer."""
 
     name = "the spatial transformers"
 
-    def __init__(self, view: View, layer_scales: Any) -> None:
-        self._view = view
+    def __init__(self, traced: TracedModel, layer_scales: Any) -> None:
+        self._traced = traced
         self._layer_scales = layer_scales
         self._errors: list[tuple[Call, Exception]] = []
         self.calls: list[Call] = []
         self._has_gradient: dict[Call, bool] = {}
         self.tensors: dict[str, Any] = {}
-        for call in view.recording.calls:
+        for call in traced.recording.calls:
             if (
                 not transformers.is_transformer(call.layer)
                 or len(call.outputs) != 1
@@ -83,12 +83,12 @@ class Transformers:
             "base": _grid(layer, identity, size),
             "edge": _edge(images, channels_first),
         }
-        view = self._view
-        if view.scores is not None and theta.op in view.way:
-            gradient = view.gradients(view.scores, [theta])[0][0]
+        traced = self._traced
+        if traced.scores is not None and theta.op in traced.score_operations:
+            gradient = traced.gradients(traced.scores, [theta])[0][0]
             self._has_gradient[call] = gradient is not None
             if gradient is not None:
-                known["gradient"] = view.measures.gradient(gradient)
+                known["gradient"] = traced.measures.gradient(gradient)
         return known
 
     def findings(self, facts: dict[str, Any]) -> Iterable[Finding]:
@@ -152,7 +152,7 @@ class Transformers:
         if network is None or not network.trainable_variables:
             return
         layer = call.layer
-        target = self._view.target
+        target = self._traced.target
         if getattr(layer, "interpolation", None) == "nearest":
             yield finding("transformer-nearest", "error", call.path, **facts)
         elif call in self._has_gradient:

@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam.doctor import unbuilt
-from gradcam.doctor.diagnosis import Finding, finding, from_error, retold
+from gradcam.doctor.diagnosis import Finding, finding, from_error, reworded
 from gradcam.doctor.measures import are_alike
-from gradcam.doctor.view import describe, image_numbers
-from gradcam.doctor.zeros import has_zero_kernel
+from gradcam.doctor.traced_model import describe, image_numbers
+from gradcam.doctor.weight_values import has_zero_kernel
 from gradcam.errors import GradCamError
 from gradcam.messages import findings
 from gradcam.trace import recorder, recording
@@ -22,7 +22,7 @@ from gradcam.trace.sources import reason_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from gradcam.doctor.view import View
+    from gradcam.doctor.traced_model import TracedModel
     from gradcam.trace.recording import Call
 
 RELU = frozenset({"Relu", "Relu6"})
@@ -33,13 +33,13 @@ _ENOUGH = 32
 _MANY_DEAD = 0.9
 
 
-def failure(view: View) -> Iterator[Finding]:
+def failure(traced: TracedModel) -> Iterator[Finding]:
     """What kept the model from running, with the layer that it happened in."""
-    error = view.failure
+    error = traced.failure
     if error is None:
         return
-    calls = view.recording.calls
-    model = view.source.name
+    calls = traced.recording.calls
+    model = traced.source.name
     nothing = recording.returned_none(calls)
     code = error.code if isinstance(error, GradCamError) else ""
     if code in {"returns-none", "cannot-run", ""} and nothing is not None:
@@ -47,7 +47,7 @@ def failure(view: View) -> Iterator[Finding]:
         yield finding("returns-none", "error", _path(nothing, model), where=where)
         return
     culprit = next((call for call in reversed(calls) if call.raised), None)
-    refusing = _refusing(error, view) if code in {"cannot-run", ""} else None
+    refusing = _refusing(error, traced) if code in {"cannot-run", ""} else None
     if refusing is not None:
         yield refusing
         return
@@ -56,14 +56,16 @@ def failure(view: View) -> Iterator[Finding]:
         return
     cause = error.__cause__
     original = cause if isinstance(cause, Exception) else error
-    blamed = None if culprit is not None and culprit.path else unbuilt.blamed(original, view.source)
+    blamed = (
+        None if culprit is not None and culprit.path else unbuilt.blamed(original, traced.source)
+    )
     if blamed is not None:
         path, shape = blamed
         where, text = f"layer '{path}'", str(shape) if shape else ""
     else:
         path, where, text = _path(culprit, model), _name(culprit, model), ""
     shapes = ", ".join(str(tuple(t.shape)) for t in culprit.inputs) if culprit else ""
-    yield retold(
+    yield reworded(
         "cannot-run",
         "layer-raises",
         "error",
@@ -71,18 +73,18 @@ def failure(view: View) -> Iterator[Finding]:
         name=model,
         where=where[0].upper() + where[1:],
         error=type(original).__name__,
-        shapes=text or shapes or str(tuple(view.recording.inputs[0].shape)),
+        shapes=text or shapes or str(tuple(traced.recording.inputs[0].shape)),
         reason=reason_of(original),
     )
 
 
-def _refusing(error: Exception, view: View) -> Finding | None:
+def _refusing(error: Exception, traced: TracedModel) -> Finding | None:
     """The finding for a convolution that refuses what a Flatten before it gives."""
     found = re.search(r"of layer ['\"]?(\w+)['\"]? is incompatible", str(error))
-    leaves = [call for call in view.recording.calls if call.is_leaf and not call.raised]
+    leaves = [call for call in traced.recording.calls if call.is_leaf and not call.raised]
     if found is None or not leaves or "Flatten" not in leaves[-1].families:
         return None
-    layers = recorder.operations_of(view.recording.calls[0].layer)
+    layers = recorder.operations_of(traced.recording.calls[0].layer)
     refusing = next((layer for layer in layers if layer.name == found[1]), None)
     if refusing is None or not _is_convolution(type(refusing)):
         return None
@@ -107,18 +109,18 @@ def _name(call: Call | None, model: str) -> str:
     return f"layer '{call.path}'" if call is not None and call.path else f"the model '{model}'"
 
 
-class Forward:
+class ActivationsCheck:
     """What the layers make of the images."""
 
     name = "the way forward"
 
-    def __init__(self, view: View) -> None:
-        self._view = view
-        self._count = len(view.batch)
-        self.calls = view.tapped
+    def __init__(self, traced: TracedModel) -> None:
+        self._traced = traced
+        self._count = len(traced.batch)
+        self.calls = traced.measured_calls
         self._behind_dead: set[tf.Operation] = set()
         self._probabilities = {
-            output.value.ref() for output in view.recording.outputs if output.ending != "linear"
+            output.value.ref() for output in traced.recording.outputs if output.ending != "linear"
         }
         self.tensors: dict[str, Any] = {
             str(number): self._measured(call) for number, call in enumerate(self.calls)
@@ -148,36 +150,36 @@ class Forward:
             yield from self._of_values(call, known)
 
     def _measured(self, call: Call) -> dict[str, Any]:
-        output, measures = call.outputs[0], self._view.measures
+        output, measures = call.outputs[0], self._traced.measures
         known: dict[str, Any] = {"rows": measures.rows(output)}
         if _is_relu(output):
             known["channels"] = measures.channels(output, self._channel_axis(call))
-        if output.op in self._view.seen:
+        if output.op in self._traced.image_operations:
             floats = [t for t in call.inputs if t.dtype.is_floating and t.shape.rank]
             known["inputs"] = [measures.rows(tensor) for tensor in floats]
         return known
 
     def _channel_axis(self, call: Call) -> int:
         rank = int(call.outputs[0].shape.rank)
-        is_first = rank > 2 and self._view.maps.data_format(call) == "channels_first"
+        is_first = rank > 2 and self._traced.maps.data_format(call) == "channels_first"
         return 1 if is_first else rank - 1
 
     def _nothing_returned(self) -> Iterator[Finding]:
-        if self._view.failure is None:
-            for call in self._view.recording.calls:
+        if self._traced.failure is None:
+            for call in self._traced.recording.calls:
                 if call.returned_none:
                     where = describe(call)
                     yield finding("layer-returns-nothing", "warning", call.path, where=where)
 
     def _flattens(self) -> Iterator[Finding]:
-        for call in self._view.recording.calls:
+        for call in self._traced.recording.calls:
             if call.is_leaf and call.inputs and _is_convolution(type(call.layer)):
-                found = _flattened(self._view, call)
+                found = _flattened(self._traced, call)
                 if found is not None:
                     yield found
 
     def _training_mode(self) -> Iterator[Finding]:
-        calls = [call for call in self._view.recording.calls if _is_training(call)]
+        calls = [call for call in self._traced.recording.calls if _is_training(call)]
         if calls:
             kinds = ", ".join(dict.fromkeys(call.kind for call in calls))
             names = [describe(call) for call in calls]
@@ -186,13 +188,13 @@ class Forward:
 
     def _independent(self) -> Iterator[Finding]:
         """Where the way from the images to the output ends, if it doesn't get there."""
-        view = self._view
-        outputs = [output.value for output in view.recording.outputs]
-        if not outputs or any(output.op in view.seen for output in outputs):
+        traced = self._traced
+        outputs = [output.value for output in traced.recording.outputs]
+        if not outputs or any(output.op in traced.image_operations for output in outputs):
             return
         calls = [call for call in self.calls if call.outputs[0].op in ancestors(outputs)]
-        lost = [c for c in calls if any(given.op in view.seen for given in c.inputs)]
-        path = lost[-1].path if lost else view.source.name
+        lost = [c for c in calls if any(given.op in traced.image_operations for given in c.inputs)]
+        path = lost[-1].path if lost else traced.source.name
         yield finding("forward-independent", "error", path, path=path)
 
     @staticmethod
@@ -233,7 +235,7 @@ class Forward:
         nothing = bool(given) and all(not np.any(of_one["max"]) for of_one in given)
         if output.op in self._behind_dead or nothing:
             return
-        self._behind_dead |= self._view.users([output])
+        self._behind_dead |= self._traced.users([output])
         numbers = self._count * int(np.prod([n or 1 for n in output.shape.as_list()[1:]]))
         severity = "error" if numbers >= _ENOUGH else "warning"
         yield finding("forward-dead", severity, call.path, **facts)
@@ -257,12 +259,12 @@ def _is_training(call: Call) -> bool:
     return getattr(call.layer, "rate", 1) != 0
 
 
-def _flattened(view: View, convolution: Call) -> Finding | None:
+def _flattened(traced: TracedModel, convolution: Call) -> Finding | None:
     """The finding where positions are flattened away before a convolution."""
     tensor = convolution.inputs[0]
     chain = through_shape_ops(tensor) if tensor.op.type in SHAPE_OPS else [tensor]
-    makers = {view.recording.maker(t.op) for t in chain}
-    for call in view.recording.calls:
+    makers = {traced.recording.maker(t.op) for t in chain}
+    for call in traced.recording.calls:
         if "Flatten" not in call.families or call not in makers or not call.inputs:
             continue
         before, after = call.inputs[0].shape.as_list(), tensor.shape.as_list()

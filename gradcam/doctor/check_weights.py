@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam.doctor import losses
-from gradcam.doctor.careful import attempt
 from gradcam.doctor.diagnosis import Finding, finding
-from gradcam.doctor.zeros import has_zero_kernel, is_added
+from gradcam.doctor.user_code import attempt
+from gradcam.doctor.weight_values import has_zero_kernel, is_added
 from gradcam.messages import findings
 from gradcam.trace import blockers, private_keras, private_tensorflow
 from gradcam.trace.graph import ancestors, descendants
@@ -19,39 +19,39 @@ from gradcam.trace.sources import reason_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from gradcam.doctor.view import View
+    from gradcam.doctor.traced_model import TracedModel
     from gradcam.trace.recording import Call, Recording
 
 # Mean magnitudes of gradients differ by a few powers of ten between healthy layers.
 _FAR = 1e5
 
 
-class Weights:
+class WeightsCheck:
     """The gradient of the loss at each trainable variable."""
 
     name = "the gradients towards the weights"
 
-    def __init__(self, view: View, loss: Any) -> None:
-        self._view = view
-        self._model: Any = getattr(view.source, "model", None)
+    def __init__(self, traced: TracedModel, loss: Any) -> None:
+        self._traced = traced
+        self._model: Any = getattr(traced.source, "model", None)
         self._loss = losses.given_or_compiled(self._model, loss)
         self._error: Exception | None = None
         self._total: tf.Tensor | None = None
         self._variables: list[Any] = []
         self._found: list[Any] = []
         self.tensors: dict[str, Any] = {}
-        if self._model is None or self._loss is None or view.failure is not None:
+        if self._model is None or self._loss is None or traced.failure is not None:
             return
-        self._total, self._error = attempt(lambda: losses.total(view, self._loss))
+        self._total, self._error = attempt(lambda: losses.total(traced, self._loss))
         if self._total is None:
             return
         self._variables = list(self._model.trainable_variables)
         towards = [variable.value for variable in self._variables]
         if towards:
-            self._found, _ = view.gradients(self._total, towards)
+            self._found, _ = traced.gradients(self._total, towards)
         self.tensors = {
             "variables": [
-                {} if gradient is None else {"mean": view.measures.magnitude(gradient)}
+                {} if gradient is None else {"mean": traced.measures.magnitude(gradient)}
                 for gradient in self._found
             ]
         }
@@ -70,11 +70,11 @@ class Weights:
 
     def findings(self, facts: dict[str, Any]) -> Iterable[Finding]:
         """None first, then zero, NaN and scale, then what is not trainable by mistake."""
-        if self._model is None or self._view.failure is not None:
+        if self._model is None or self._traced.failure is not None:
             return
         yield from self._not_trainable()
         if self._loss is None:
-            loss = losses.proposed(self._view.recording.outputs)
+            loss = losses.proposed(self._traced.recording.outputs)
             yield finding("weights-no-loss", "note", "loss", loss=loss)
             return
         if self._error is not None:
@@ -90,7 +90,7 @@ class Weights:
         known = self._known(facts)
         yield from self._without_gradient(known)
         if self._is_one_unit_softmax():
-            yield finding("weights-one-unit", "error", self._view.source.name)
+            yield finding("weights-one-unit", "error", self._traced.source.name)
             return
         yield from self._of_values(known)
         yield from self._of_scale(facts)
@@ -100,24 +100,24 @@ class Weights:
         return {id(v): one for v, one in zip(self._variables, known, strict=False)}
 
     def _not_trainable(self) -> Iterator[Finding]:
-        model, view = self._model, self._view
+        model, traced = self._model, self._traced
         if model.variables and not model.trainable_variables:
             if self._loss is not None:
-                yield finding("weights-none-trainable", "warning", view.source.name)
+                yield finding("weights-none-trainable", "warning", traced.source.name)
             return
-        calls = [c for c in view.recording.calls if c.has_weights and c.path and c.is_leaf]
+        calls = [c for c in traced.recording.calls if c.has_weights and c.path and c.is_leaf]
         learns = [call for call in calls if call.layer.trainable_variables]
         frozen_last = calls and calls[-1] not in learns and learns
         if frozen_last and not calls[-1].layer.trainable and "Normalization" not in calls[-1].kind:
             path, name = calls[-1].path, calls[-1].name
             facts = {"path": path, "name": name, "count": len(learns)}
             yield finding("weights-frozen-head", "warning", path, **facts)
-        for call in view.recording.calls:
+        for call in traced.recording.calls:
             raw = [name for name, value in vars(call.layer).items() if _is_raw(value, model)]
             if raw:
                 names = ", ".join(f"'{name}'" for name in raw)
-                where = f"{call.path or view.source.name}: {', '.join(raw)}"
-                path = call.path or view.source.name
+                where = f"{call.path or traced.source.name}: {', '.join(raw)}"
+                path = call.path or traced.source.name
                 yield finding("weights-untracked", "warning", where, path=path, variables=names)
 
     def _without_gradient(self, known: dict[int, dict[str, Any]]) -> Iterator[Finding]:
@@ -137,7 +137,7 @@ class Weights:
 
     def _reason(self, layer: Any, variable: Any, way: set[tf.Operation]) -> tuple[str, str]:
         """The code for a variable without a gradient, and where the gradient stops."""
-        recording = self._view.recording
+        recording = self._traced.recording
         calls = [call for call in recording.calls if call.layer is layer]
         outputs = [output for call in calls for output in _visible(call).outputs]
         if not calls:
@@ -164,7 +164,7 @@ class Weights:
         return "weights-stopped", findings.listing(found) or "an operation without a gradient"
 
     def _is_one_unit_softmax(self) -> bool:
-        outputs = self._view.recording.outputs
+        outputs = self._traced.recording.outputs
         return any(o.ending == "softmax" and o.value.shape[-1] == 1 for o in outputs)
 
     def _of_values(self, known: dict[int, dict[str, Any]]) -> Iterator[Finding]:
@@ -181,17 +181,17 @@ class Weights:
         ):
             if variables:
                 where = ", ".join(variable.path for variable in variables)
-                count = len(self._view.batch)
+                count = len(self._traced.batch)
                 yield finding(code, severity, where, variables=_names(variables), count=count)
 
     def _starts_later(self, layer: Any) -> bool:
         """Whether a kernel that is zero at the start keeps the gradient from a layer."""
-        view = self._view
-        calls = [call for call in view.recording.calls if call.layer is layer]
-        after = {op for call in calls for op in view.users(call.outputs)}
+        traced = self._traced
+        calls = [call for call in traced.recording.calls if call.layer is layer]
+        after = {op for call in calls for op in traced.users(call.outputs)}
         return any(
             call.outputs[0].op in after and call.layer is not layer and has_zero_kernel(call)
-            for call in view.tapped
+            for call in traced.measured_calls
         )
 
     def _of_scale(self, facts: dict[str, Any]) -> Iterator[Finding]:

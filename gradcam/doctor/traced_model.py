@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from gradcam.cam import program
 from gradcam.doctor import differentiate
-from gradcam.doctor.careful import attempt
 from gradcam.doctor.diagnosis import Finding
 from gradcam.doctor.measures import Measures
+from gradcam.doctor.user_code import attempt
 from gradcam.targets import resolving
 from gradcam.trace import paths
 from gradcam.trace.feature_maps import FeatureMaps
@@ -44,7 +44,7 @@ class Check(Protocol):
 
 
 @dataclass(eq=False)
-class View:
+class TracedModel:
     """One recording of the model, and what was asked about it.
 
     Attributes:
@@ -60,7 +60,7 @@ class View:
         chosen: the layer that is explained.
         choice_error: why there is none.
         is_opaque: whether the gradient of a `tf.py_function` failed, so that it counts as none.
-        aimed: the target and its arguments, where one was given.
+        given_target: the target and its arguments, where one was given.
     """
 
     source: Source
@@ -75,7 +75,7 @@ class View:
     chosen: Call | None = None
     choice_error: Exception | None = None
     is_opaque: bool = False
-    aimed: tuple[Target, tuple[Any, ...]] | None = field(default=None, repr=False)
+    given_target: tuple[Target, tuple[Any, ...]] | None = field(default=None, repr=False)
 
     @functools.cached_property
     def maps(self) -> FeatureMaps:
@@ -89,7 +89,7 @@ class View:
         return Measures()
 
     @functools.cached_property
-    def tapped(self) -> list[Call]:
+    def measured_calls(self) -> list[Call]:
         """The calls of layers that call no other, with one tensor of floating-point numbers."""
         return [
             call
@@ -98,14 +98,18 @@ class View:
         ]
 
     @functools.cached_property
-    def way(self) -> set[tf.Operation]:
+    def score_operations(self) -> set[tf.Operation]:
         """The operations that the scores are computed from."""
         return set() if self.scores is None else ancestors([self.scores])
 
     @functools.cached_property
     def opaque(self) -> list[tf.Operation]:
         """The operations whose gradient is known to fail."""
-        return [op for op in self.way if op.type == "EagerPyFunc"] if self.is_opaque else []
+        return (
+            [op for op in self.score_operations if op.type == "EagerPyFunc"]
+            if self.is_opaque
+            else []
+        )
 
     def gradients(
         self, score: tf.Tensor, towards: Sequence[Any]
@@ -114,36 +118,36 @@ class View:
         return differentiate.gradients(score, towards, self.recording, self.opaque)
 
     @functools.cached_property
-    def on_the_way(self) -> list[Call]:
+    def score_calls(self) -> list[Call]:
         """The tapped calls that the scores depend on, and the chosen one."""
-        return [call for call in self.tapped if call.outputs[0].op in self.way]
+        return [call for call in self.measured_calls if call.outputs[0].op in self.score_operations]
 
     @functools.cached_property
-    def seen(self) -> set[tf.Operation]:
+    def image_operations(self) -> set[tf.Operation]:
         """The operations whose values depend on those of the inputs, not on their shapes alone."""
         everything = set(self.recording.inputs[0].graph.get_operations())
         return descendants(
             self.recording.inputs, everything, passes=lambda op: op.type not in _SHAPE_ONLY
         )
 
-    def nearest_before(self, tensors: Iterable[tf.Tensor], not_in: Call | None) -> Call | None:
+    def last_call_before(self, tensors: Iterable[tf.Tensor], not_in: Call | None) -> Call | None:
         """The last tapped call that some tensors are computed from, outside of `not_in`."""
         before = ancestors(tensors)
-        found = [c for c in self.tapped if c.outputs[0].op in before and c is not not_in]
+        found = [c for c in self.measured_calls if c.outputs[0].op in before and c is not not_in]
         return found[-1] if found else None
 
-    def behind(self, operation: tf.Operation) -> set[tf.Operation]:
+    def operations_after(self, operation: tf.Operation) -> set[tf.Operation]:
         """An operation, and what uses it on the way to the scores."""
-        return {operation} | descendants(operation.outputs, self.way)
+        return {operation} | descendants(operation.outputs, self.score_operations)
 
     def users(self, tensors: Iterable[tf.Tensor]) -> set[tf.Operation]:
         """Every operation that uses some tensors."""
         return descendants(tensors, set(self.recording.inputs[0].graph.get_operations()))
 
-    def following(self, call: Call, among: Iterable[Call]) -> tuple[list[Call], set[tf.Operation]]:
+    def next_calls(self, call: Call, among: Iterable[Call]) -> tuple[list[Call], set[tf.Operation]]:
         """The next calls behind one, and the operations up to their outputs."""
         ends = {other.outputs[0].op: other for other in among if other is not call}
-        between = descendants(call.outputs, self.way, passes=lambda op: op not in ends)
+        between = descendants(call.outputs, self.score_operations, passes=lambda op: op not in ends)
         return [ends[op] for op in between if op in ends], between
 
     @staticmethod
@@ -152,7 +156,7 @@ class View:
         return bool(output.dtype.is_floating and output.shape.rank)
 
 
-def look(
+def trace_model(
     source: Source,
     batch: Batch,
     tensors: Sequence[tf.Tensor],
@@ -160,47 +164,47 @@ def look(
     target: Any,
     *,
     is_opaque: bool = False,
-) -> View:
+) -> TracedModel:
     """Record the model on tensors of the graph that is being traced, whatever it does."""
     calls: list[Call] = []
     recording, failure = attempt(lambda: source.record(list(tensors), batch.structure, calls))
     if recording is None:
         names = [spec.name for spec in source.specs() or ()]
         recording = Recording(list(tensors), names, calls, [], None)
-        return View(source, batch, recording, failure, layer)
-    view = View(source, batch, recording, None, layer, is_opaque=is_opaque)
-    outputs = view.outputs = program.read_outputs(recording, program.Settings())
-    _, view.target_error = attempt(lambda: _aim(view, outputs, target))
-    if view.scores is not None:
-        view.chosen, view.choice_error = attempt(lambda: _choose(view))
-    return view
+        return TracedModel(source, batch, recording, failure, layer)
+    traced = TracedModel(source, batch, recording, None, layer, is_opaque=is_opaque)
+    outputs = traced.outputs = program.read_outputs(recording, program.Settings())
+    _, traced.target_error = attempt(lambda: _read_scores(traced, outputs, target))
+    if traced.scores is not None:
+        traced.chosen, traced.choice_error = attempt(lambda: _choose(traced))
+    return traced
 
 
-def _choose(view: View) -> Call:
-    if view.layer is None:
-        return view.maps.choose(view.source.name)
-    call = paths.resolve(view.recording, view.layer)
-    view.maps.check(call, view.target)
+def _choose(traced: TracedModel) -> Call:
+    if traced.layer is None:
+        return traced.maps.choose(traced.source.name)
+    call = paths.resolve(traced.recording, traced.layer)
+    traced.maps.check(call, traced.target)
     return call
 
 
-def _aim(view: View, outputs: Outputs, given: Any) -> None:
+def _read_scores(traced: TracedModel, outputs: Outputs, given: Any) -> None:
     """Read the scores of the target; without one, those of all outputs together."""
     if given is None:
         scores = [_default_score(outputs.select(n)) for n in range(len(outputs.values))]
-        view.scores = tf.add_n(scores)
+        traced.scores = tf.add_n(scores)
         is_one = len(scores) == 1
         resolved = attempt(lambda: resolving.resolve(None, outputs, None))[0] if is_one else None
-        view.target = str(resolved) if resolved else "the outputs"
+        traced.target = str(resolved) if resolved else "the outputs"
         return
     target = resolving.as_target(given)
-    arguments = target.arguments(len(view.batch))
+    arguments = target.arguments(len(traced.batch))
     target = resolving.resolve(target, outputs, None)
     target.check(outputs, arguments)
     constants = tf.nest.map_structure(tf.constant, arguments)
-    view.scores = target.score(outputs, target.prepare(outputs, constants))[:, 0]
-    view.target = str(target)
-    view.aimed = target, arguments
+    traced.scores = target.score(outputs, target.prepare(outputs, constants))[:, 0]
+    traced.target = str(target)
+    traced.given_target = target, arguments
 
 
 def _default_score(outputs: Outputs) -> tf.Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam.doctor.diagnosis import Finding, finding
-from gradcam.doctor.view import image_numbers
+from gradcam.doctor.traced_model import image_numbers
 from gradcam.messages import findings
 from gradcam.trace.feature_maps import positions
 from gradcam.trace.graph import SHAPE_OPS
@@ -17,7 +17,7 @@ from gradcam.trace.graph import SHAPE_OPS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from gradcam.doctor.view import View
+    from gradcam.doctor.traced_model import TracedModel
     from gradcam.trace.logits import Output
     from gradcam.trace.recording import Call
 
@@ -35,21 +35,21 @@ _BETWEEN = frozenset({"BiasAdd", "FusedBatchNormV3", "AddV2", "Add", "Mul", "Sub
 )
 
 
-class Explanation:
+class MapCheck:
     """Grad-CAM's map at the chosen layer."""
 
     name = "the explanation"
 
-    def __init__(self, view: View, gradient: tf.Tensor | None) -> None:
-        self._view = view
-        self._call = view.chosen
+    def __init__(self, traced: TracedModel, gradient: tf.Tensor | None) -> None:
+        self._traced = traced
+        self._call = traced.chosen
         self.tensors: dict[str, Any] = {}
         self._outputs = [
             output
-            for output in view.recording.outputs
+            for output in traced.recording.outputs
             if output.ending in {"softmax", "sigmoid"} and output.value.shape.rank == 2
         ]
-        if view.recording.outputs:
+        if traced.recording.outputs:
             self.tensors["probabilities"] = [
                 tf.cast(output.value, tf.float32) for output in self._outputs
             ]
@@ -59,7 +59,7 @@ class Explanation:
     def _measure(self, call: Call, gradient: tf.Tensor) -> None:
         activations = tf.cast(call.outputs[0], tf.float32)
         rank = activations.shape.rank
-        if self._view.maps.data_format(call) == "channels_first":
+        if self._traced.maps.data_format(call) == "channels_first":
             order = [0, *range(2, rank), 1]
             activations, gradient = tf.transpose(activations, order), tf.transpose(gradient, order)
         axes = list(range(1, rank - 1))
@@ -81,26 +81,26 @@ class Explanation:
                 yield from self._of_map(call, facts)
         for output, values in zip(self._outputs, facts.get("probabilities", []), strict=False):
             yield from self._of_probabilities(output, np.asarray(values))
-        for output in self._view.recording.outputs:
+        for output in self._traced.recording.outputs:
             if output.hidden:
                 texts = {"name": output.name, "activation": output.hidden}
                 yield finding("explain-hidden-ending", "warning", output.name, **texts)
 
     def _of_layer(self, call: Call) -> Iterator[Finding]:
-        view = self._view
-        sizes = positions(call.outputs[0].shape, view.maps.data_format(call))
+        traced = self._traced
+        sizes = positions(call.outputs[0].shape, traced.maps.data_format(call))
         known = [size for size in sizes if size is not None]
         # A map along one axis has few positions for other reasons.
         if len(sizes) > 1 and known and min(known) < _COARSE:
-            earlier = [p for p in view.maps.candidates() if self._is_finer(p)]
+            earlier = [p for p in traced.maps.candidates() if self._is_finer(p)]
             other = f", such as '{earlier[-1]}'" if earlier else ""
             texts = {"size": " x ".join(map(str, sizes)), "share": 1 / math.prod(known)}
             # Whoever did not choose it may never look at the map.
-            severity = "note" if view.layer is None else "warning"
+            severity = "note" if traced.layer is None else "warning"
             yield finding(
                 "explain-coarse", severity, call.path, path=call.path, other=other, **texts
             )
-        if view.layer is not None:
+        if traced.layer is not None:
             activation = self._activation_after(call)
             if activation is not None:
                 yield finding(
@@ -112,12 +112,12 @@ class Explanation:
                 )
         outer = _nested_in(call)
         if outer is not None:
-            texts = {"path": call.path, "outer": outer.path, "target": view.target}
+            texts = {"path": call.path, "outer": outer.path, "target": traced.target}
             yield finding("explain-nested", "note", call.path, **texts)
 
     def _is_finer(self, path: str) -> bool:
-        call = next(call for call in self._view.recording.calls if call.path == path)
-        sizes = positions(call.outputs[0].shape, self._view.maps.data_format(call))
+        call = next(call for call in self._traced.recording.calls if call.path == path)
+        sizes = positions(call.outputs[0].shape, self._traced.maps.data_format(call))
         return all(size is None or size >= _COARSE for size in sizes)
 
     def _activation_after(self, call: Call) -> Call | None:
@@ -126,11 +126,11 @@ class Explanation:
         if tensor.op.type in _ACTIVATIONS or not call.has_weights:
             return None
         while True:
-            users = [op for op in tensor.consumers() if op in self._view.way]
+            users = [op for op in tensor.consumers() if op in self._traced.score_operations]
             if len(users) != 1 or not users[0].outputs:
                 return None
             if users[0].type in _ACTIVATIONS:
-                found = self._view.recording.maker(users[0])
+                found = self._traced.recording.maker(users[0])
                 return found if found is not None and found is not call and found.path else None
             if users[0].type not in _BETWEEN or self._adds_layers(users[0]):
                 return None
@@ -138,7 +138,7 @@ class Explanation:
 
     def _adds_layers(self, operation: tf.Operation) -> bool:
         """Whether an operation joins two values that both depend on the images."""
-        return sum(tensor.op in self._view.seen for tensor in operation.inputs) > 1
+        return sum(tensor.op in self._traced.image_operations for tensor in operation.inputs) > 1
 
     def _of_map(self, call: Call, facts: dict[str, Any]) -> Iterator[Finding]:
         weights, parts = np.asarray(facts["weights"]), np.asarray(facts["parts"])
@@ -149,7 +149,7 @@ class Explanation:
         negative = image_numbers((weights <= 0).all(1) & (weights < 0).any(1) & (high <= 0))
         if negative:
             images = findings.Images(negative)
-            texts = {"path": path, "target": self._view.target, "images": images}
+            texts = {"path": path, "target": self._traced.target, "images": images}
             yield finding("explain-all-negative", "warning", path, **texts)
         size = np.maximum(np.abs(low), np.abs(high))
         flat = image_numbers((high - low <= 1e-6 * size) & (size > 0))
@@ -181,7 +181,7 @@ class Explanation:
                 "explain-saturated",
                 "note",
                 output.name,
-                target=self._view.target,
+                target=self._traced.target,
                 low=float(of_target[saturated].min()),
                 high=float(of_target[saturated].max()),
                 images=findings.Images(saturated),
