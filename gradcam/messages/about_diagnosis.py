@@ -200,7 +200,8 @@ _WEIGHTS: dict[str, tuple[str, str]] = {
         ),
         (
             "Give the one that the model shall learn with, such as:\n"
-            "    gradcam.diagnose(model, images, loss={loss})"
+            "    loss = {loss}\n"
+            "    gradcam.diagnose(model, images, loss=loss)"
         ),
     ),
     "weights-none-trainable": (
