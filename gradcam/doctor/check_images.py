@@ -46,7 +46,7 @@ def prepare(source: Source, images: Any) -> Prepared:
         return _noise(source)
     found = list(_of_arrays(source, images))
     try:
-        return Prepared(inputs.read(source, images), found)
+        return _at_once(source, inputs.read(source, images), found)
     except ImageError as error:
         found.append(from_error(error, WHERE))
     for how, repaired in _repairs(source, images):
@@ -54,8 +54,18 @@ def prepare(source: Source, images: Any) -> Prepared:
             batch = inputs.read(source, repaired)
         except ImageError:
             continue
-        return Prepared(batch, [*found, finding("input-repaired", "note", WHERE, how=how)])
+        return _at_once(source, batch, [*found, finding("input-repaired", "note", WHERE, how=how)])
     return Prepared(None, found)
+
+
+def _at_once(source: Source, batch: Batch, found: list[Finding]) -> Prepared:
+    """As many of the images as go through the model at once."""
+    specs = source.specs()
+    size = (specs[0].shape[0] if specs else None) or len(batch)
+    if size < len(batch):
+        facts = {"count": len(batch), "expected": size}
+        found = [*found, finding("input-fixed-batch", "note", WHERE, **facts)]
+    return Prepared(batch.rows(slice(0, size)), found)
 
 
 def _of_arrays(source: Source, images: Any) -> Iterator[Finding]:

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from gradcam.errors import ModelError
-from gradcam.loading.file_signatures import CHECKPOINT, TFJS, TORCH, name_of
+from gradcam.loading.file_signatures import (
+    CHECKPOINT,
+    CORE_ML,
+    TFJS,
+    TORCH,
+    TRANSFORMERS,
+    name_of,
+)
 from gradcam.messages import findings
 
 KERAS = "a .keras file"
@@ -20,6 +27,7 @@ SAVED_MODEL = "a SavedModel"
 
 _HEAD = 4096
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_ENDINGS = (".keras", ".h5", ".hdf5", ".onnx", ".tflite", ".pt", ".pth", ".mlmodel")
 _WEIGHTS = ("model.weights.h5", "model.weights.npz")
 
 
@@ -107,7 +115,7 @@ def _folder(path: Path, names: list[str]) -> str:
 def _named_folder(path: Path, names: list[str]) -> tuple[str, str]:
     """What a directory is that is no model; the first that fits."""
     below = [name for name in names if (path / name / "saved_model.pb").exists()]
-    models = [name for name in names if name.endswith((".keras", ".h5", ".hdf5"))]
+    models = [name for name in names if name.endswith(_ENDINGS)]
     parts = {"variables", "keras_metadata.pb", "fingerprint.pb"} & set(names)
     again = "Copy the whole directory again, with saved_model.pb, variables/ and assets/."
     held = findings.listing(names, limit=4)
@@ -120,6 +128,12 @@ def _named_folder(path: Path, names: list[str]) -> tuple[str, str]:
         ),
         (any(name.endswith(".index") for name in names), *CHECKPOINT),
         (parts, "a part of a SavedModel: it has no saved_model.pb", again),
+        ("coremldata.bin" in names or (path / "Data" / "com.apple.CoreML").is_dir(), *CORE_ML),
+        (
+            "config.json" in names
+            and {"model.safetensors", "pytorch_model.bin", "tf_model.h5"} & set(names),
+            *TRANSFORMERS,
+        ),
         (
             models,
             f"a directory with {findings.listing(models, limit=4)} in it",

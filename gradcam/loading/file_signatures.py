@@ -8,6 +8,13 @@ import re
 _UNPACK = "Unpack it, and load what is in it."
 _CHECK = "Check the path."
 _CONVERT = "gradcam needs a model that gradients can flow through: load the one it was made from."
+_ONNX = (
+    "gradcam is for Keras. Load the model that it was made from, or turn it into a SavedModel with"
+    " onnx2tf."
+)
+_APPLE = (
+    "gradcam needs a model that gradients can flow through: load the one it was converted from."
+)
 _PROGRAM = "Files of this kind run code when they are opened. Save the model with model.save."
 _FETCH = (
     "Get the file itself: run 'git lfs pull' in the repository, or download it from the page of the"
@@ -31,7 +38,15 @@ TFJS = ("a model for TensorFlow.js", _BACK)
 CHECKPOINT = ("a TensorFlow checkpoint, which is weights without a model", _BUILD)
 TORCH = (
     "a PyTorch file",
-    "gradcam is for Keras; build the model in Keras and copy its weights.",
+    (
+        "gradcam is for Keras: build the model in Keras and copy its weights; or export it to ONNX,"
+        " and turn that into a SavedModel with onnx2tf."
+    ),
+)
+CORE_ML = ("a Core ML model", _APPLE)
+TRANSFORMERS = (
+    "the folder of a Hugging Face model, whose code lies in the library transformers",
+    "gradcam is for Keras: load it with KerasHub's from_preset, and give that model to gradcam.",
 )
 
 # The first bytes, what they mean, what to do.
@@ -131,8 +146,11 @@ def _binary(head: bytes) -> tuple[str, str]:
         return "a Python pickle", _PROGRAM
     if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < 1 << 27:
         return "a file of safetensors, which is weights without a model", "Load the model itself."
+    # Both begin with their version; then ONNX has a name, Core ML a description of an input.
+    if re.match(rb"\x08[\x01-\x0f]\x12[\x80-\xff]{0,3}[\x00-\x7f]\x0a", head):
+        return CORE_ML
     if re.match(rb"\x08[\x02-\x14]\x12.[\w .+-]{2,}|\x08[\x02-\x14]:", head, flags=re.DOTALL):
-        return "an ONNX model", "gradcam is for Keras. " + _CONVERT
+        return "an ONNX model", _ONNX
     if _is_graph(head):
         return "a frozen graph of TensorFlow 1 (GraphDef)", _GRAPH
     return f"no kind of file that is known here; its first bytes are {head[:8].hex(' ')}", (

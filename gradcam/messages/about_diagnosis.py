@@ -57,6 +57,13 @@ _INPUT: dict[str, tuple[str, str]] = {
         ),
         "Look at how the images are read; an image that was not found is often all zero.",
     ),
+    "input-fixed-batch": (
+        (
+            "The model takes exactly {expected} at a time: of these {count} images, the rest of this"
+            " report looks at the first {expected}."
+        ),
+        "Nothing has to be done: gradcam.explain runs them one after the other.",
+    ),
     "input-repaired": (
         "The rest of this report looks at the images {how}, so that the model could run.",
         "Correct the images first, then diagnose again.",

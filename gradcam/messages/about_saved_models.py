@@ -42,6 +42,11 @@ SENTENCES: dict[str, str] = {
         " one to run. Save it with tf.saved_model.save(module, path, signatures=module.__call__"
         ".get_concrete_function(tf.TensorSpec(...)))."
     ),
+    "saved-model-no-function": (
+        "The SavedModel '{path}' holds the variables {names}, {function}. Expected a function that"
+        " was traced. Save the module again with @tf.function(input_signature=[tf.TensorSpec((None,"
+        " 224, 224, 3), tf.float32)]), in the shape of its images, above its __call__."
+    ),
     "signature-unknown": (
         "The SavedModel '{path}' has no signature '{name}'.{hint} Expected one of: {names}."
         " Choose it with signature=."

@@ -301,7 +301,7 @@ def _fitted(array: np.ndarray, spec: InputSpec, several: bool) -> np.ndarray:
             expected=_expected(shape),
             advice=_shape_advice(array.shape, shape),
         )
-    if shape[0] is not None and len(array) != shape[0]:
+    if shape[0] and len(array) % shape[0]:  # so many go through the model at once
         raise ImageError("images-fixed-batch", count=len(array), expected=shape[0], advice="")
     return array
 

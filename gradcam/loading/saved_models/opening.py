@@ -89,7 +89,12 @@ def open_saved_model(
             names=listing([name.rpartition(":")[0] for name in flat.missing]),
         )
     names, values = _values(path, library, meta_graph, chosen, flat)
-    every = operations.read(flat.graph_def, [port.tensor for port in chosen.inputs], names)
+    every = operations.read(
+        flat.graph_def,
+        [port.tensor for port in chosen.inputs],
+        names,
+        arrays=[name for name in chosen.bound if _is_array(values.get(name))],
+    )
     ports = [port for port in chosen.inputs if not _is_switch(port)]
     specs = [InputSpec(port.name, _shape(port, every), port.dtype) for port in ports]
     plan = layers.plan(
@@ -178,6 +183,11 @@ def _bound(
         entries = variables.restored_by_objects(path, meta_graph, numbers.values())
         values |= variables.load_bound(path, numbers, entries)
     return {name: objects[number].variable.name for name, number in numbers.items()}, values
+
+
+def _is_array(value: Any) -> bool:
+    """Whether a captured constant is an array of floats, as weights are."""
+    return isinstance(value, tf.Tensor) and value.dtype.is_floating and value.shape.rank > 0
 
 
 def _is_switch(port: Port) -> bool:

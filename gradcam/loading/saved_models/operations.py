@@ -60,7 +60,10 @@ class Operation:
 
 
 def read(
-    graph_def: graph_pb2.GraphDef, fed: Iterable[str], weights: Mapping[str, str]
+    graph_def: graph_pb2.GraphDef,
+    fed: Iterable[str],
+    weights: Mapping[str, str],
+    arrays: Iterable[str] = (),
 ) -> list[Operation]:
     """The operations of a flat graph, in its order.
 
@@ -68,8 +71,9 @@ def read(
         graph_def: the graph.
         fed: the tensors that are the inputs.
         weights: the variables and large constants by their tensor, with the names to show.
+        arrays: the tensors of constant arrays that the graph is given.
     """
-    given = set(fed)
+    given, constants = set(fed), set(arrays)
     known: dict[str, Operation] = {}
     for position, node in enumerate(graph_def.node):
         inputs = [text if ":" in text else f"{text}:0" for text in node.input if text[0] != "^"]
@@ -82,7 +86,7 @@ def read(
             if source is not None:
                 operation.sources.append(source)
                 source.users.append((operation, int(index)))
-        _describe(operation, given, weights)
+        _describe(operation, given, weights, constants)
     return list(known.values())
 
 
@@ -91,11 +95,14 @@ def _parts(name: str) -> tuple[str, ...]:
     return (*(scope for scope in scopes if not _CALL.fullmatch(scope)), own)
 
 
-def _describe(operation: Operation, given: set[str], weights: Mapping[str, str]) -> None:
+def _describe(
+    operation: Operation, given: set[str], weights: Mapping[str, str], constants: set[str]
+) -> None:
     """Fill in what follows from the inputs, which come before."""
     is_contraction = kinds.CONTRACTIONS.fullmatch(operation.kind) is not None
     used = {weights[text] for text in operation.inputs if text in weights}
-    arrays = {operation.name} if _is_array(operation) else set()
+    arrays = constants.intersection(operation.inputs)
+    arrays |= {operation.name} if _is_array(operation) else set()
     for source in operation.sources:
         operation.live |= source.live
         operation.learned |= source.learned

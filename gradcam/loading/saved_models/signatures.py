@@ -12,7 +12,7 @@ from gradcam.errors import ModelError
 from gradcam.messages.findings import listing, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tensorflow.core.protobuf import meta_graph_pb2
 
@@ -80,7 +80,7 @@ def choose(
         name = served[0]
     if name is None or name not in known:
         if not known:
-            raise ModelError("saved-model-no-signature", path=path)
+            raise _without_function(meta_graph, path)
         code = "signature-unknown" if wanted else "signature-in-doubt"
         hint = suggestion(str(wanted), known) if wanted else ""
         raise ModelError(code, path=path, name=wanted, hint=hint, names=listing(known))
@@ -143,23 +143,72 @@ def _of_function(
 
 
 def _functions(meta_graph: meta_graph_pb2.MetaGraphDef) -> dict[str, str]:
-    """The functions of a module's root, each as it was traced for inference."""
+    """The functions of a module's root, each as it was traced for inference.
+
+    The root may be a traced function itself, as onnx2tf saves it.
+    """
     objects = meta_graph.object_graph_def
+    signatures = objects.concrete_functions
     found: dict[str, str] = {}
-    for child in objects.nodes[0].children if objects.nodes else ():
-        node = objects.nodes[child.node_id]
+    for name, node in _callables(objects):
         traces = [
             trace
-            for trace in node.function.concrete_functions
-            if any(_specs(objects.concrete_functions[trace].canonicalized_input_signature))
+            for trace in _traces(node)
+            if any(_specs(signatures[trace].canonicalized_input_signature))
         ]
-        is_private = child.local_name.startswith("_") and child.local_name != "__call__"
-        if traces and not is_private:
-            signatures = objects.concrete_functions
-            found[child.local_name] = min(
+        if traces:
+            found[name] = min(
                 traces, key=lambda name: _preference(signatures[name].canonicalized_input_signature)
             )
     return found
+
+
+def _callables(objects: Any) -> Iterator[tuple[str, Any]]:
+    """What can be called of a module, traced or not, by name."""
+    root = objects.nodes[0] if objects.nodes else None
+    if root is not None and root.HasField("bare_concrete_function"):
+        yield "__call__", root
+    for child in root.children if root is not None else ():
+        node = objects.nodes[child.node_id]
+        is_private = child.local_name.startswith("_") and child.local_name != "__call__"
+        if node.WhichOneof("kind") in {"function", "bare_concrete_function"} and not is_private:
+            yield child.local_name, node
+
+
+def _traces(node: Any) -> list[str]:
+    """The names of the traced functions behind something that can be called."""
+    if node.HasField("bare_concrete_function"):
+        return [node.bare_concrete_function.concrete_function_name]
+    return list(node.function.concrete_functions)
+
+
+def _variables(objects: Any) -> Iterator[str]:
+    """The variables of a module, each by its way from the root."""
+    ways = {0: ""}
+    waiting = [0] if objects.nodes else []
+    while waiting:
+        number = waiting.pop()
+        if objects.nodes[number].HasField("variable"):
+            yield ways[number]
+        for child in objects.nodes[number].children:
+            if child.node_id not in ways:
+                ways[child.node_id] = f"{ways[number]}/{child.local_name}".lstrip("/")
+                waiting.append(child.node_id)
+
+
+def _without_function(meta_graph: meta_graph_pb2.MetaGraphDef, path: str) -> ModelError:
+    """The error for a module with nothing to run: what it holds instead."""
+    objects = meta_graph.object_graph_def
+    names = sorted(_variables(objects))
+    waiting = [name for name, _ in _callables(objects)]
+    if not names and not waiting:
+        return ModelError("saved-model-no-signature", path=path)
+    function = "but no function to run"
+    if waiting:
+        function = f"and of functions only {listing(waiting)}, which was never traced"
+    return ModelError(
+        "saved-model-no-function", path=path, names=listing(names, limit=6), function=function
+    )
 
 
 def _preference(signature: Any) -> tuple[bool, int]:

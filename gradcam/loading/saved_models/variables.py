@@ -150,12 +150,15 @@ def _check_files(folder: Path) -> None:
     """Raise unless the index and all shards are there."""
     names = _names(folder)
     shards = [match for name in names if (match := _SHARD.fullmatch(name))]
-    missing = "variables.index" not in names or not shards
-    if not missing:
-        count = int(shards[0][2])
-        missing = {int(match[1]) for match in shards} != set(range(count))
-    if missing:
-        raise ModelError("saved-model-variables", path=str(folder), found=_found(folder), reason="")
+    count = int(shards[0][2]) if shards else 0
+    expected = [f"variables.data-{number:05}-of-{count:05}" for number in range(count)]
+    missing = [name for name in ("variables.index", *expected) if name not in names]
+    if missing or not shards:
+        are = "is" if len(missing) == 1 else "are"
+        reason = f"; {listing(missing, limit=6)} {are} missing" if names and missing else ""
+        raise ModelError(
+            "saved-model-variables", path=str(folder), found=_found(folder), reason=reason
+        )
 
 
 def _names(folder: Path) -> list[str]:

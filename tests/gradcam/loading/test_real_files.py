@@ -1,10 +1,13 @@
 """What people really have: modules of functions, dense models, pieces of models."""
 
 import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import gradcam
+from tests.support import saved_model_makers as makers
 from tests.support.gradcam_models import images
 
 
@@ -55,3 +58,154 @@ def test_a_scaling_is_still_one(tmp_path):
     model.export(str(tmp_path / "m"), verbose=False)
     kinds = {info.path: info.kind for info in gradcam.layers(gradcam.load_model(tmp_path / "m"))}
     assert (kinds["scale"], kinds["shape"]) == ("Rescaling", "Reshape")
+
+
+def net_of(weights):
+    """The network of `makers.Net` on any tensors."""
+
+    def scores(photos):
+        x = tf.nn.relu(tf.nn.conv2d(photos, weights[0], 1, "SAME"))
+        x = tf.nn.relu(tf.nn.conv2d(x, weights[1], 1, "SAME"))
+        return tf.reduce_mean(x, (1, 2)) @ weights[2]
+
+    return scores
+
+
+def constants(net):
+    return [tf.constant(value) for value in (net.first.kernel, net.second.kernel, net.head)]
+
+
+def saved(folder, kind, batch=None):
+    """A SavedModel whose weights are constants that its function captured, as onnx2tf writes it."""
+    net = makers.Net()
+    scores = net_of(constants(net))
+    module = tf.Module()
+    if kind == "bare":
+        module = tf.function(scores).get_concrete_function(makers.spec(batch=batch))
+    elif kind == "called":
+        called = type("Called", (tf.Module,), {"__call__": tf.function(lambda self, x: scores(x))})
+        module = called()
+        module.__call__.get_concrete_function(makers.spec(batch=batch))
+    else:
+        module.predict = tf.function(scores).get_concrete_function(makers.spec(batch=batch))
+        module.other = tf.function(lambda x: scores(x)[:, 0]).get_concrete_function(makers.spec())
+    tf.saved_model.save(module, str(folder))
+    return net, gradcam.load_model(folder, signature="predict" if kind == "attribute" else None)
+
+
+@pytest.mark.parametrize("kind", ["bare", "called", "attribute"])
+def test_captured_constants_are_weights(tmp_path, kind):
+    net, model = saved(tmp_path, kind)
+    assert model.signature == ("predict" if kind == "attribute" else "__call__")
+    assert [spec.shape for spec in model.inputs] == [(None, 8, 8, 3)]
+    x = images(2, size=8)
+    found = gradcam.explain(model, x, 1)
+    features = net.second(net.first(tf.constant(x)))
+    weights = net.head[:, 1] / 64
+    expected = tf.nn.relu(tf.einsum("bhwk,k->bhw", features, weights))
+    np.testing.assert_allclose(found.maps, expected, atol=1e-6)
+    np.testing.assert_allclose(found.outputs, net.scores(x), atol=1e-5)
+
+
+def test_a_fixed_batch_of_one_is_run_one_by_one(tmp_path):
+    net, model = saved(tmp_path, "bare", batch=1)
+    _, open_model = saved(tmp_path / "open", "bare")
+    x = images(3, size=8)
+    for target in (None, [0, 1, 2]):
+        found, expected = (gradcam.explain(m, x, target) for m in (model, open_model))
+        np.testing.assert_allclose(found.maps, expected.maps, atol=1e-6)
+        np.testing.assert_allclose(found.outputs, net.scores(x), atol=1e-5)
+        assert found.targets == expected.targets
+    diagnosis = gradcam.diagnose(model, x)
+    assert not diagnosis.errors, str(diagnosis)
+    assert [one.code for one in diagnosis.notes if "batch" in one.code] == ["input-fixed-batch"]
+
+
+def test_a_captured_number_is_no_weight(tmp_path):
+    by, mean = tf.constant(255.0), tf.constant([0.4, 0.5, 0.6])
+    scores = net_of(constants(makers.Net()))
+    function = tf.function(lambda x: scores(x / by - mean))
+    tf.saved_model.save(function.get_concrete_function(makers.spec()), str(tmp_path))
+    infos = gradcam.layers(gradcam.load_model(tmp_path))
+    assert [info.kind for info in infos][:3] == ["Rescaling", "Rescaling", "Conv2D"]
+
+
+def refused(path, code, *words):
+    with pytest.raises(gradcam.ModelError) as error:
+        gradcam.load_model(path)
+    assert error.value.code == code
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_variables_without_a_function_are_named(tmp_path):
+    tf.saved_model.save(makers.Net(), str(tmp_path))
+    refused(
+        tmp_path,
+        "saved-model-no-function",
+        "holds the variables first/kernel, head, second/kernel, but no function",
+        "@tf.function(input_signature=[tf.TensorSpec(",
+    )
+
+
+def test_a_function_that_never_ran_is_named(tmp_path):
+    class Waits(makers.Net):
+        @tf.function
+        def __call__(self, photos):
+            return self.scores(photos)
+
+    tf.saved_model.save(Waits(), str(tmp_path))
+    refused(tmp_path, "saved-model-no-function", "__call__, which was never traced")
+
+
+def test_missing_shards_are_named(tmp_path):
+    makers.save_module(tmp_path, lambda net, x: net.scores(x))
+    old = tmp_path / "variables" / "variables.data-00000-of-00001"
+    old.rename(old.with_name("variables.data-00001-of-00003"))
+    refused(
+        tmp_path,
+        "saved-model-variables",
+        "variables.data-00000-of-00003, variables.data-00002-of-00003 are missing",
+    )
+    (tmp_path / "variables" / "variables.data-00000-of-00003").write_bytes(b"")
+    refused(tmp_path, "saved-model-variables", "variables.data-00002-of-00003 is missing")
+    (tmp_path / "variables" / "variables.index").unlink()
+    refused(tmp_path, "saved-model-variables", "variables.index, variables.data-00002")
+
+
+def folder_of(path, files):
+    for name, content in files.items():
+        file = path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    return path
+
+
+FOLDERS = {
+    "package": ({"Manifest.json": b"{}", "Data/com.apple.CoreML/a.mlmodel": b""}, "Core ML"),
+    "compiled": ({"coremldata.bin": b"\0", "metadata.json": b"[]"}, "Core ML"),
+    "transformers": ({"config.json": b"{}", "model.safetensors": b""}, "Hugging Face"),
+    "onnx": ({"net.onnx": b""}, "net.onnx"),
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_folders_of_other_frameworks_are_named(tmp_path, name):
+    files, words = FOLDERS[name]
+    refused(folder_of(tmp_path, files), "not-a-model-file", words)
+
+
+FILES = {
+    "coreml": (b"\x08\x04\x12\x84\x01\x0a\x10\x0a\x05image", "a Core ML model", "converted from"),
+    "onnx": (b"\x08\x07\x12\x07pytorch", "an ONNX model", "onnx2tf"),
+    "tflite": (b"\x1c\0\0\0TFL3\0\0\0\0", "a TensorFlow Lite model", "it was made from"),
+    "torch": (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", "a PyTorch file", "onnx2tf"),
+    "tensors": (b'\x10\0\0\0\0\0\0\0{"a.b":{"dt":1}}', "safetensors", "weights without a model"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_of_other_frameworks_are_named(tmp_path, name):
+    content, *words = FILES[name]
+    (tmp_path / "model").write_bytes(content)
+    refused(tmp_path / "model", "not-a-model-file", *words)
