@@ -49,7 +49,10 @@ def total(traced: TracedModel, loss: Any) -> tf.Tensor:
 def proposed(outputs: Sequence[Output]) -> str:
     """The loss that most likely goes with some outputs, as code."""
     each = [_proposed(output) for output in outputs]
-    return each[0] if len(each) == 1 else f"[{', '.join(each)}]"
+    if len(each) == 1:
+        return each[0]
+    lines = "".join(f"        {one},\n" for one in each)
+    return f"[\n{lines}    ]"
 
 
 def _proposed(output: Output) -> str:

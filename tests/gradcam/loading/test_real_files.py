@@ -138,41 +138,6 @@ def refused(path, code, *words):
         assert word in str(error.value)
 
 
-def test_variables_without_a_function_are_named(tmp_path):
-    tf.saved_model.save(makers.Net(), str(tmp_path))
-    refused(
-        tmp_path,
-        "saved-model-no-function",
-        "holds the variables first/kernel, head, second/kernel, but no function",
-        "@tf.function(input_signature=[tf.TensorSpec(",
-    )
-
-
-def test_a_function_that_never_ran_is_named(tmp_path):
-    class Waits(makers.Net):
-        @tf.function
-        def __call__(self, photos):
-            return self.scores(photos)
-
-    tf.saved_model.save(Waits(), str(tmp_path))
-    refused(tmp_path, "saved-model-no-function", "__call__, which was never traced")
-
-
-def test_missing_shards_are_named(tmp_path):
-    makers.save_module(tmp_path, lambda net, x: net.scores(x))
-    old = tmp_path / "variables" / "variables.data-00000-of-00001"
-    old.rename(old.with_name("variables.data-00001-of-00003"))
-    refused(
-        tmp_path,
-        "saved-model-variables",
-        "variables.data-00000-of-00003, variables.data-00002-of-00003 are missing",
-    )
-    (tmp_path / "variables" / "variables.data-00000-of-00003").write_bytes(b"")
-    refused(tmp_path, "saved-model-variables", "variables.data-00002-of-00003 is missing")
-    (tmp_path / "variables" / "variables.index").unlink()
-    refused(tmp_path, "saved-model-variables", "variables.index, variables.data-00002")
-
-
 def folder_of(path, files):
     for name, content in files.items():
         file = path / name

@@ -243,6 +243,41 @@ def test_a_module_whose_function_needs_an_object_of_its_own(tmp_path):
     refuse(tmp_path, "saved-model-bound", "resource", "signatures")
 
 
+def test_variables_without_a_function_are_named(tmp_path):
+    tf.saved_model.save(makers.Net(), str(tmp_path))
+    refuse(
+        tmp_path,
+        "saved-model-no-function",
+        "holds the variables first/kernel, head, second/kernel, but no function",
+        "@tf.function(input_signature=[tf.TensorSpec(",
+    )
+
+
+def test_a_function_that_never_ran_is_named(tmp_path):
+    class Waits(makers.Net):
+        @tf.function
+        def __call__(self, photos):
+            return self.scores(photos)
+
+    tf.saved_model.save(Waits(), str(tmp_path))
+    refuse(tmp_path, "saved-model-no-function", "__call__, which was never traced")
+
+
+def test_missing_shards_are_named(tmp_path):
+    makers.save_module(tmp_path, lambda net, x: net.scores(x))
+    old = tmp_path / "variables" / "variables.data-00000-of-00001"
+    old.rename(old.with_name("variables.data-00001-of-00003"))
+    refuse(
+        tmp_path,
+        "saved-model-variables",
+        "variables.data-00000-of-00003, variables.data-00002-of-00003 are missing",
+    )
+    (tmp_path / "variables" / "variables.data-00000-of-00003").write_bytes(b"")
+    refuse(tmp_path, "saved-model-variables", "variables.data-00002-of-00003 is missing")
+    (tmp_path / "variables" / "variables.index").unlink()
+    refuse(tmp_path, "saved-model-variables", "variables.index, variables.data-00002")
+
+
 def test_every_code_has_a_test():
     text = pathlib.Path(__file__).read_text(encoding="utf-8")
     assert [code for code in about_saved_models.SENTENCES if f'"{code}"' not in text] == []
