@@ -12,7 +12,7 @@ import gradcam
 import keras_stn
 from gradcam.messages import about_diagnosis
 from tests.support import doctor_models as broken
-from tests.support.doctor_models import Does, compiled, images, with_middle
+from tests.support.doctor_models import SIZE, Does, compiled, images, with_middle
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*`build\\(\\)` was called on layer"),
@@ -99,6 +99,17 @@ def test_range_judged_by_learned_statistics(high, trained_on, direction):
     else:
         assert f"times {direction}" in found[0].message
         assert "'norm'" in found[0].message
+
+
+def test_more_images_than_go_through_at_once():
+    inputs = keras.Input(batch_shape=(2, SIZE, SIZE, 3))
+    x = layers.Conv2D(4, 3, name="conv")(inputs)
+    model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+    diagnosis = diagnose(model, images(4))
+    assert not diagnosis.errors, str(diagnosis)
+    found = only(diagnosis, "input-fixed-batch")
+    assert found.severity == "note"
+    assert "exactly 2 at a time: of these 4 images" in found.message
 
 
 # 2. forward
