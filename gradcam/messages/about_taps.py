@@ -14,6 +14,15 @@ SENTENCES: dict[str, str] = {
         "This tape did not watch a call of this tap. Expected the tape that the tap was called"
         " with. Pass it: activations, outputs = tap(images, tape=tape)."
     ),
+    "tape-outside": (
+        "The tap was called inside of a tf.function, and the tape lies outside of it. Expected both"
+        " in the same place: a tape doesn't look into a function. Move the tape and tap.gradient"
+        " into the function, or call the tap outside of it."
+    ),
+    "tape-symbolic": (
+        "Received a tape together with symbolic inputs (keras.Input). Expected images: a tape"
+        " records what happens to values. Leave tape= out to build a model on the tap."
+    ),
     "tape-spent": (
         "The tape has given its gradients already. A tape gives them once, unless it is persistent."
         " Make it with tf.GradientTape(persistent=True), or call the tap under a new one."
@@ -35,6 +44,14 @@ SENTENCES: dict[str, str] = {
     "tap-inside": (
         "'{path}' ran inside {inside}. An activation in there can't be taken out. Expected a layer"
         " outside of it. See gradcam.layers(model)."
+    ),
+    "tap-of-integers": (
+        "The activation of '{path}' has the type {dtype}. Expected floats: integers have no"
+        " gradient. Tap a layer behind it, such as an embedding."
+    ),
+    "tap-not-saved": (
+        "A tap is no model that can be saved or cloned: its layers belong to '{name}'. Expected"
+        " that model. Save it and tap it again, or write the tap as a SavedModel with tap.export."
     ),
     "logits-eager": (
         "The {activation} of output '{name}' is not the last step of one layer, so its input can't"

@@ -179,13 +179,22 @@ def _nested(source: Source, images: Any) -> Batch:
     return Batch(leaves, structure)
 
 
-def check_tensors(source: Source, images: Any) -> None:
-    """Raise unless tensors or arrays have the shapes that the model takes, batch axis included."""
+def tensors(source: Source, images: Any) -> list[Any]:
+    """The tensors or arrays that images are made of, in the order of the model's inputs.
+
+    Raises:
+        ImageError: they don't have the shapes that the model takes, batch axis included.
+    """
     specs = source.specs()
-    leaves = tf.nest.flatten(images)
-    if specs is None or len(leaves) != len(specs):
-        return
+    if specs is None:
+        return tf.nest.flatten(images)
+    leaves = _of_dict(images, specs) if isinstance(images, dict) else tf.nest.flatten(images)
+    if len(leaves) != len(specs):
+        received = "one array" if len(leaves) == 1 else f"{len(leaves)} arrays"
+        names = findings.listing([spec.name for spec in specs])
+        raise ImageError("inputs-names", received=received, expected=names)
     for leaf, spec in zip(leaves, specs, strict=True):
+        _check_kind(leaf)
         shape = getattr(leaf, "shape", None)
         if shape is None or getattr(shape, "rank", 0) is None:
             continue
@@ -200,6 +209,7 @@ def check_tensors(source: Source, images: Any) -> None:
                 expected=_expected(spec.shape),
                 advice=_shape_advice(sizes, spec.shape),
             )
+    return leaves
 
 
 def _pairs(sizes: Sequence[int | None], spec: InputSpec) -> zip[tuple[int | None, int | None]]:
@@ -252,16 +262,7 @@ def _leaf(given: Any) -> np.ndarray:
 
 def _array(images: Any, dtype: str | None) -> np.ndarray:
     """Numbers of the type that the model takes; integers become floats unless it takes integers."""
-    is_array = hasattr(images, "__array__") or hasattr(images, "__array_interface__")
-    is_data = isinstance(images, tf.data.Dataset | keras.utils.PyDataset)
-    if isinstance(images, str | bytes) or is_data or not (hasattr(images, "__len__") or is_array):
-        kind = type(images).__name__
-        advice = (
-            "Read the file with gradcam.read_images."
-            if isinstance(images, str | bytes)
-            else "Take one batch out of a data set with next(iter(data)), without its labels."
-        )
-        raise ImageError("images-kind", received=f"a {kind}", advice=advice)
+    _check_kind(images)
     try:
         array = np.asarray(images)
     except ValueError as error:
@@ -279,6 +280,20 @@ def _array(images: Any, dtype: str | None) -> np.ndarray:
             advice="Read files with gradcam.read_images.",
         )
     return array.astype(dtype or np.float32, copy=False)
+
+
+def _check_kind(images: Any) -> None:
+    """Raise unless something may be an array of numbers."""
+    is_array = hasattr(images, "__array__") or hasattr(images, "__array_interface__")
+    is_data = isinstance(images, tf.data.Dataset | keras.utils.PyDataset)
+    if isinstance(images, str | bytes) or is_data or not (hasattr(images, "__len__") or is_array):
+        kind = type(images).__name__
+        advice = (
+            "Read the file with gradcam.read_images."
+            if isinstance(images, str | bytes)
+            else "Take one batch out of a data set with next(iter(data)), without its labels."
+        )
+        raise ImageError("images-kind", received=f"a {kind}", advice=advice)
 
 
 def _fitted(array: np.ndarray, spec: InputSpec, several: bool) -> np.ndarray:

@@ -10,8 +10,10 @@ from gradcam.trace.graph import through_shape_ops
 from gradcam.trace.sites import Site
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gradcam.trace.logits import Output
-    from gradcam.trace.recording import Recording
+    from gradcam.trace.recording import Call, Recording
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,12 @@ class LogitSite:
 
     Attributes:
         site: the call.
-        by_argument: whether its first argument is the logits; else the activation of its layer is
-            given them.
+        argument: which of the tensors that it is called on are the logits; None where the
+            activation of its layer is given them.
     """
 
     site: Site
-    by_argument: bool
+    argument: int | None
 
 
 def found(recording: Recording) -> list[LogitSite | None]:
@@ -40,13 +42,23 @@ def _of(output: Output, recording: Recording) -> LogitSite | None:
     call = recording.maker(operation)
     if output.logits is operation.inputs[0] and call is not None and call.layer is not None:
         site = Site.of(call, recording)
-        if any(tensor is output.logits for tensor in call.inputs):
-            return LogitSite(site, by_argument=True)
+        places = [n for n, tensor in enumerate(call.inputs) if tensor is output.logits]
+        if places:
+            return LogitSite(site, places[0])
         if callable(getattr(call.layer, "activation", None)):
-            return LogitSite(site, by_argument=False)
+            return LogitSite(site, None)
     raise ModelError("logits-eager", name=output.name, activation=output.ending)
 
 
-def logits(given: dict[int, Any], where: LogitSite | None, output: Any) -> Any:
-    """The logits that a run has met, by the layer that was given them."""
-    return output if where is None else given[id(where.site.layer)]
+def logits(calls: Sequence[Call], where: LogitSite | None, output: Any) -> Any:
+    """The logits of an output, which is those where nothing turns them into probabilities.
+
+    Args:
+        calls: what a run has called.
+        where: the call that turns them into probabilities, if one does.
+        output: what the run has returned.
+    """
+    if where is None:
+        return output
+    call = where.site.among(calls)
+    return call.preactivation if where.argument is None else call.inputs[where.argument]

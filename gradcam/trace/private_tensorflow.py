@@ -7,6 +7,7 @@ TensorFlow changes it. TensorFlow 2.18 to 2.21 have them all in the same places.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from tensorflow.python.framework import op_def_registry, ops
@@ -26,8 +27,10 @@ __all__ = [
     "is_composite",
     "is_recording",
     "is_spent",
+    "keep_class",
     "operation_definition",
     "own_gradient",
+    "replica_group",
 ]
 
 # The attribute of an operation that names its own gradient, as `tf.custom_gradient` sets it.
@@ -86,3 +89,16 @@ def is_recording(tape: tf.GradientTape) -> bool:
 def is_spent(tape: tf.GradientTape) -> bool:
     """Whether a tape that gives its gradients once has given them, or has recorded nothing yet."""
     return tape._tape is None
+
+
+def keep_class(error: Exception) -> None:
+    """Mark an error so that AutoGraph doesn't make another one of it, of a class of its own."""
+    error.ag_pass_through = True  # type: ignore[attr-defined]
+
+
+def replica_group() -> Any:
+    """What the replicas of one `strategy.run` share, each of which is a thread; None outside of it.
+
+    Of these threads one runs at a time, until it ends or waits for the others.
+    """
+    return getattr(threading.current_thread(), "coord", None)

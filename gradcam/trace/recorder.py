@@ -31,6 +31,7 @@ import keras
 import tensorflow as tf
 
 from gradcam.trace import private_keras, transformers
+from gradcam.trace.locking import one_trace_at_a_time
 from gradcam.trace.recording import Call
 from gradcam.trace.restoring import Belongings
 
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from gradcam.trace.watching import Watch
-
-TRACE_LOCK = threading.RLock()
 
 
 def operations_of(model: keras.Model) -> list[Any]:
@@ -88,11 +87,7 @@ class Recorder:
         may_build: whether layers may create weights, for the length of the trace.
         watch: the tape that watches activations, if one does.
         only: the operations whose calls are recorded; None for all of them.
-        activations_of: layers of which is kept what their activation is given.
-
-    Attributes:
-        given: what the activation of a layer was given last, by the layer's id; and of the
-            recorded calls of an operation, the first argument of the last.
+        activations_of: layers whose calls keep what their activation is given.
     """
 
     def __init__(
@@ -114,7 +109,6 @@ class Recorder:
         self._thread = threading.get_ident()
         self._stack: list[Call] = []
         self._activations_of = {id(operation) for operation in activations_of}
-        self.given: dict[int, Any] = {}
         self._began_symbolic = private_keras.in_symbolic_scope()
 
     @property
@@ -127,7 +121,7 @@ class Recorder:
         """Wrap every `call` of the model, and leave no trace of it behind."""
         operations = operations_of(model)
         # In the scope, losses and updates of variables go nowhere.
-        with TRACE_LOCK, keras.StatelessScope(), ExitStack() as stack:
+        with one_trace_at_a_time(), keras.StatelessScope(), ExitStack() as stack:
             stack.enter_context(private_keras.new_variables_go_to(self._new_variables))
             graph = self._graph or tf.Graph()  # in which nothing is, where nothing is traced
             kept = [Belongings(operation, graph) for operation in operations]
@@ -177,11 +171,12 @@ class Recorder:
         return function
 
     def _keeping(self, operation: Any) -> Callable[..., Any]:
-        """The activation of a layer, which keeps what it is given."""
+        """The activation of a layer; the call that is running keeps what it is given."""
         activation = operation.activation
 
         def function(logits: Any, *args: Any, **kwargs: Any) -> Any:
-            self.given[id(operation)] = logits
+            if self._stack:
+                self._stack[-1].preactivation = logits
             return activation(logits, *args, **kwargs)
 
         return function
@@ -204,8 +199,6 @@ class Recorder:
                 belongings.shared = True
                 return original(*args, **kwargs)
             entry = self._enter(operation, args, kwargs)
-            if args and id(operation) not in self._activations_of:
-                self.given[id(operation)] = args[0]
             returned = False
             try:
                 result = plain(*args, **kwargs)

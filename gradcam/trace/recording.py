@@ -34,6 +34,7 @@ class Call:
         inside: the kind of graph that hides its output, or None when it can be tapped.
         hidden_shape: the shape of an output that is hidden.
         layer: the layer object.
+        preactivation: what its activation was given, where the recorder was asked to keep it.
         training: the `training` that it was called with, None where it was not told.
         data_format: `"channels_first"`, `"channels_last"`, or None where the layer has none.
         has_weights: whether it owns weights itself.
@@ -52,6 +53,7 @@ class Call:
     inputs: tuple[tf.Tensor, ...] = ()
     outputs: tuple[tf.Tensor, ...] = ()
     thetas: Thetas = field(default_factory=Thetas)
+    preactivation: Any = None
     training: Any = None
     path: str = ""
     inside: str | None = None

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gradcam.errors import GradCamError
+from gradcam.errors import GradCamError, ModelError
 from gradcam.trace import inputs, sites
+from gradcam.trace.graph import ancestors
 from gradcam.trace.sites import Site
-from gradcam.trace.tap_gradients import TapGradients, check_is_recording
+from gradcam.trace.tap_gradients import TapGradients, check_is_recording, own_errors_kept
 
 if TYPE_CHECKING:
     from gradcam.trace.recording import Call
@@ -47,34 +48,40 @@ class SavedTap:
 
         signature = [tf.TensorSpec(spec.shape, spec.dtype) for spec in source.specs() or ()]
         function = tf.compat.v1.wrap_function(trace, signature)
+        tapped = [call.outputs[0] for call in found]
+        borders = _in_order(tapped)
+        self._places = [next(n for n, one in enumerate(borders) if one is own) for own in tapped]
+        self._steps = _cut(function, borders)
         self._several = several
-        self._order = sorted(range(len(found)), key=lambda n: found[n].first_op)
-        self._steps = _cut(function, [found[number].outputs[0] for number in self._order])
-        made = [Site(call.path, None, 0) for call in found]
+        made = [
+            Site(call.path, None, 0, place) for call, place in zip(found, self._places, strict=True)
+        ]
         self._gradients = TapGradients(source, made, several=several)
         self.layer = tuple(site.path for site in made) if several else made[0].path
 
-    def __call__(self, images: Any, tape: tf.GradientTape | None = None) -> Any:
+    @tf.autograph.experimental.do_not_convert
+    def __call__(
+        self, images: Any, training: bool = False, tape: tf.GradientTape | None = None
+    ) -> Any:
         """The activations and the outputs, as `Tap` returns them."""
-        if tape is not None:
-            check_is_recording(tape)
-        inputs.check_tensors(self._source, images)
-        specs = self._source.specs() or []
-        leaves = tf.nest.flatten(images)
+        with own_errors_kept():
+            if training:
+                raise ModelError("saved-training")
+            if tape is not None:
+                check_is_recording(tape)
+            leaves = inputs.tensors(self._source, images)
         given = [
             tf.cast(tf.convert_to_tensor(leaf), spec.dtype)
-            for leaf, spec in zip(leaves, specs, strict=True)
+            for leaf, spec in zip(leaves, self._source.specs() or (), strict=True)
         ]
-        activations: list[Any] = [None] * len(self._order)
-        for number, step in zip(self._order, self._steps, strict=False):
-            done = [
-                activations[earlier] for earlier in self._order if activations[earlier] is not None
-            ]
-            activations[number] = step(*given, *done)
+        made: list[tf.Tensor] = []
+        for step in self._steps[:-1]:
+            made.append(step(*given, *made))
             if tape is not None:
-                tape.watch(activations[number])
-        ends = self._steps[-1](*given, *(activations[number] for number in self._order))
+                tape.watch(made[-1])
+        ends = self._steps[-1](*given, *made)
         outputs = tf.nest.pack_sequence_as(self._structure, tf.nest.flatten(ends))
+        activations = [made[place] for place in self._places]
         if tape is not None:
             self._gradients.remember(tape, activations, outputs)
         return (activations if self._several else activations[0]), outputs
@@ -82,6 +89,15 @@ class SavedTap:
     def gradient(self, tape: tf.GradientTape, score: Any) -> Any:
         """The gradient of a score towards the activations, as `Tap.gradient` gives it."""
         return self._gradients.gradient(tape, score)
+
+
+def _in_order(activations: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Activations without doubles, each behind those that it is computed from.
+
+    A model and the last layer in it have the same one.
+    """
+    distinct = list({id(one): one for one in activations}.values())
+    return sorted(distinct, key=lambda one: len(ancestors([one])))
 
 
 def _cut(function: Any, activations: list[tf.Tensor]) -> list[Any]:

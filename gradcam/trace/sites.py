@@ -23,17 +23,19 @@ class Site:
         path: where it is, such as `"encoder[1]/conv"`.
         layer: the layer object; None in a SavedModel, whose calls have their paths alone.
         number: its number among the calls of the layer, in the order in which they run.
+        end: when it returned; of two calls, the one with the smaller number did so earlier.
     """
 
     path: str
     layer: Any
     number: int
+    end: int
 
     @classmethod
     def of(cls, call: Call, recording: Recording) -> Site:
         """The site of a recorded call."""
         same = [other for other in recording.calls if other.layer is call.layer]
-        return cls(call.path, call.layer, same.index(call))
+        return cls(call.path, call.layer, same.index(call), call.last_op)
 
     def is_of(self, call: Call, calls: Sequence[Call]) -> bool:
         """Whether a call that just returned is this one, by the calls that were made so far."""
@@ -42,12 +44,12 @@ class Site:
         same = [other for other in calls if other.layer is self.layer]
         return same.index(call) == self.number
 
-    def call_in(self, recording: Recording) -> Call:
-        """The same call in another recording."""
+    def among(self, calls: Sequence[Call]) -> Call:
+        """The same call among those of another run."""
         if self.layer is None:
-            found = [call for call in recording.calls if call.path == self.path]
+            found = [call for call in calls if call.path == self.path]
         else:
-            found = [call for call in recording.calls if self.is_of(call, recording.calls)]
+            found = [call for call in calls if self.is_of(call, calls)]
         if not found:
             raise LayerNotFoundError("tap-not-called", path=self.path)
         return found[0]

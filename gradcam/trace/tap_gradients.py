@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +12,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gradcam.errors import DisconnectedLayerError, GradCamError, NonFiniteError
+from gradcam.errors import (
+    BlockedGradientError,
+    DisconnectedLayerError,
+    GradCamError,
+    NonFiniteError,
+)
 from gradcam.messages.findings import Images
-from gradcam.trace import blockers, examples, private_tensorflow
+from gradcam.trace import blockers, examples, private_keras, private_tensorflow
 from gradcam.trace.feature_maps import FeatureMaps
+from gradcam.trace.graph import ancestors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gradcam.trace.logits import Output
     from gradcam.trace.recording import Recording
     from gradcam.trace.sites import Site
     from gradcam.trace.sources import Source
@@ -23,10 +34,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Returned:
-    """What a call of a tap returned: the activations of each layer, and the outputs in a row."""
+    """What a call of a tap returned.
+
+    Attributes:
+        activations: those of each layer; a tuple where a layer has several.
+        outputs: the outputs in a row, under their numbers; those of floats alone.
+    """
 
     activations: list[Any]
-    outputs: list[tf.Tensor]
+    outputs: dict[int, tf.Tensor]
 
 
 class TapGradients:
@@ -50,77 +66,121 @@ class TapGradients:
 
         By the outputs it can be told later whether a score was computed from them.
         """
-        tensors = [one for one in tf.nest.flatten(outputs) if isinstance(one, tf.Tensor)]
-        for output in tensors:
-            if output.dtype.is_floating:
-                tape.watch(output)
+        tensors = {
+            number: output
+            for number, output in enumerate(tf.nest.flatten(outputs))
+            if isinstance(output, tf.Tensor) and output.dtype.is_floating
+        }
+        for output in tensors.values():
+            tape.watch(output)
         self._returned[tape] = Returned(activations, tensors)
 
+    @tf.autograph.experimental.do_not_convert
     def gradient(self, tape: tf.GradientTape, score: Any) -> Any:
         """The gradient of a score towards the activations, nested as they are; never None."""
-        check_is_tape(tape)
-        returned = self._returned.get(tape)
-        if returned is None:
-            raise GradCamError("tape-unknown")
-        _check_score(score)
+        with own_errors_kept():
+            check_is_tape(tape)
+            returned = self._returned.get(tape)
+            if returned is None:
+                raise GradCamError("tape-unknown")
+            _check_score(score)
+            gradients = self._gradients(tape, score, returned)
+        return gradients if self._several else gradients[0]
+
+    def _gradients(self, tape: tf.GradientTape, score: tf.Tensor, returned: Returned) -> list[Any]:
         flat = tf.nest.flatten(returned.activations)
-        found = self._differentiated(tape, score, flat, returned.outputs)
-        gradients, by_output = found[: len(flat)], found[len(flat) :]
-        if any(gradient is None for gradient in gradients):
-            known = iter(gradients)
-            lacking = [
-                None in [next(known) for _ in tf.nest.flatten(activation)]
-                for activation in returned.activations
-            ]
-            used = [number for number, one in enumerate(by_output) if one is not None]
-            raise self._missing(lacking.index(True), used)
-        dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        for activation, gradient in zip(flat, dense, strict=True):
-            _check_finite(activation, gradient, self._sites)
-        nested = tf.nest.pack_sequence_as(returned.activations, dense)
-        return nested if self._several else nested[0]
+        for site, activation in zip(self._sites, returned.activations, strict=True):
+            dtypes = [one.dtype for one in tf.nest.flatten(activation)]
+            if not all(dtype.is_floating for dtype in dtypes):
+                names = " and ".join(dict.fromkeys(dtype.name for dtype in dtypes))
+                raise BlockedGradientError("tap-of-integers", path=site.path, dtype=names)
+        found = iter(self._differentiated(tape, score, [*flat, *returned.outputs.values()]))
+        by_activation = [
+            [next(found) for _ in tf.nest.flatten(activation)]
+            for activation in returned.activations
+        ]
+        used = [
+            number for number, one in zip(returned.outputs, found, strict=True) if one is not None
+        ]
+        for number, of_call in enumerate(by_activation):
+            if any(gradient is None for gradient in of_call):
+                if not used:
+                    raise _unrelated(score, flat[0])
+                self._check_unused(number, of_call, used)
+        gradients = [
+            tf.zeros_like(activation) if gradient is None else tf.convert_to_tensor(gradient)
+            for activation, gradient in zip(flat, itertools.chain(*by_activation), strict=True)
+        ]
+        nested = tf.nest.pack_sequence_as(returned.activations, gradients)
+        triples = zip(self._sites, returned.activations, nested, strict=True)
+        # The way back begins at the call that returned last.
+        for site, *pair in sorted(triples, key=lambda triple: triple[0].end, reverse=True):
+            _check_finite(site, *map(tf.nest.flatten, pair))
+        return nested
 
     def _differentiated(
-        self,
-        tape: tf.GradientTape,
-        score: tf.Tensor,
-        activations: list[tf.Tensor],
-        outputs: list[tf.Tensor],
+        self, tape: tf.GradientTape, score: tf.Tensor, towards: list[tf.Tensor]
     ) -> list[Any]:
         if private_tensorflow.is_spent(tape):
             raise GradCamError("tape-spent")
         try:
-            return list(tape.gradient(score, [*activations, *outputs]))
+            return list(tape.gradient(score, towards))
         except LookupError as error:  # an operation without a registered gradient
             raise self._unregistered(error) from error
 
-    def _missing(self, number: int, used: list[int]) -> GradCamError:
-        """Why there is no gradient towards the tapped call of this number.
+    def _check_unused(self, number: int, gradients: list[Any], used: list[int]) -> None:
+        """Raise unless a missing gradient is zero, as that of an output that nothing uses.
+
+        A recurrent layer returns its last state beside its sequence, and most models drop it. A
+        layer that is not used at all is another matter: whoever taps it is mistaken.
 
         Args:
-            number: of the call.
-            used: the numbers of the outputs that the score was computed from.
+            number: of the tapped call.
+            gradients: those towards its outputs.
+            used: the numbers of the model's outputs that the score was computed from.
         """
-        if not used:
-            return DisconnectedLayerError("score-unrecorded")
 
-        def read(recording: Recording) -> GradCamError:
-            call = self._sites[number].call_in(recording)
-            outputs = [recording.outputs[place] for place in used if place < len(recording.outputs)]
-            score = tf.add_n([tf.reduce_sum(_as_float(output.value)) for output in outputs])
+        def read(recording: Recording) -> GradCamError | None:
+            call = self._sites[number].among(recording.calls)
+            outputs = [recording.outputs[place] for place in used]
+            score = _sum_of(outputs)
+            lacking = [
+                output
+                for output, gradient in zip(call.outputs, gradients, strict=True)
+                if gradient is None
+            ]
+            is_used = blockers.connected(lacking, ancestors([score]))
+            if not is_used and len(lacking) < len(call.outputs):
+                return None
+            if is_used and not recording.is_seen_by_tapes:
+                names = ["tf.recompute_grad, in whose block no tape records"]
+                return blockers.blocked(call.path, "the score", names, ())
             maps = FeatureMaps(recording, outputs, [score])
             return blockers.missing_gradient(recording, call, score, "the score", maps.candidates())
 
-        return examples.recorded(self._source, read)
+        error = examples.recorded(self._source, read)
+        if error is not None:
+            raise error
 
     def _unregistered(self, error: LookupError) -> GradCamError:
         def read(recording: Recording) -> GradCamError:
-            call = self._sites[0].call_in(recording)
-            score = tf.add_n([tf.reduce_sum(_as_float(o.value)) for o in recording.outputs])
+            call = self._sites[0].among(recording.calls)
+            score = _sum_of(recording.outputs)
             names = [blockers.unregistered(error, call.outputs, score, recording)]
             return blockers.blocked(call.path, "the score", names, ())
 
         return examples.recorded(self._source, read)
+
+
+@contextmanager
+def own_errors_kept() -> Iterator[None]:
+    """Let the errors of this package pass Keras and AutoGraph, which make others of what they meet."""
+    try:
+        yield
+    except GradCamError as error:
+        private_keras.keep_words(error)
+        private_tensorflow.keep_class(error)
+        raise
 
 
 def check_is_tape(tape: Any) -> None:
@@ -151,23 +211,32 @@ def _named(value: Any) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
 
 
-def _as_float(tensor: tf.Tensor) -> tf.Tensor:
-    return tensor if tensor.dtype == tf.float32 else tf.cast(tensor, tf.float32)
-
-
-def _check_finite(activation: tf.Tensor, gradient: tf.Tensor, sites: list[Site]) -> None:
-    """Raise for a gradient that is not finite, where values are known."""
-    if not tf.executing_eagerly() or not hasattr(gradient, "numpy"):
-        return
-    axes = list(range(1, gradient.shape.rank))
-    finite = tf.reduce_all(tf.math.is_finite(gradient), axes).numpy()
-    if np.all(finite):
-        return
-    forward = bool(tf.reduce_all(tf.math.is_finite(activation)))
-    raise NonFiniteError(
-        "non-finite-gradients" if forward else "non-finite-activations",
-        kind="NaN or an infinity" if forward else "NaN",
-        target="the score",
-        images=Images(np.flatnonzero(~np.atleast_1d(finite)).tolist()),
-        path=sites[0].path if forward else f"'{sites[0].path}'",
+def _unrelated(score: tf.Tensor, activation: tf.Tensor) -> GradCamError:
+    """Why a score doesn't lead back to anything that the tap returned."""
+    graph = getattr(activation, "graph", None)  # none where it has a value
+    is_outside = graph is not None and getattr(score, "graph", None) is not graph
+    return (
+        GradCamError("tape-outside") if is_outside else DisconnectedLayerError("score-unrecorded")
     )
+
+
+def _sum_of(outputs: Sequence[Output]) -> tf.Tensor:
+    """A number that is computed from all of some outputs."""
+    return tf.add_n([tf.reduce_sum(tf.cast(output.value, tf.float32)) for output in outputs])
+
+
+def _check_finite(site: Site, activations: list[tf.Tensor], gradients: list[tf.Tensor]) -> None:
+    """Raise for a gradient that is not finite, where values are known."""
+    for activation, gradient in zip(activations, gradients, strict=True):
+        if not hasattr(gradient, "numpy"):
+            return
+        finite = tf.reduce_all(tf.math.is_finite(gradient), list(range(1, gradient.shape.rank)))
+        if not np.all(finite):
+            forward = bool(tf.reduce_all(tf.math.is_finite(activation)))
+            raise NonFiniteError(
+                "non-finite-gradients" if forward else "non-finite-activations",
+                kind="NaN or an infinity" if forward else "NaN",
+                target="the score",
+                images=Images(np.flatnonzero(~np.atleast_1d(finite)).tolist()),
+                path=site.path if forward else f"'{site.path}'",
+            )

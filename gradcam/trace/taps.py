@@ -6,6 +6,7 @@ Everything else in this package stands on what it does: a call of a layer is wat
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from gradcam.trace.recorder import Recorder
 from gradcam.trace.saved_taps import SavedTap
 from gradcam.trace.sites import Site
 from gradcam.trace.sources import KerasSource
-from gradcam.trace.tap_gradients import TapGradients, check_is_recording
+from gradcam.trace.tap_gradients import TapGradients, check_is_recording, own_errors_kept
 from gradcam.trace.watching import Watch
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ class _Plan:
     several: bool
     score: str
     gradients: TapGradients
+
+    @functools.cached_property
+    def logit_sites(self) -> list[LogitSite | None]:
+        """Where the logits are in eager code; found when they are first asked for."""
+        return examples.recorded(self.source, logit_sites.found)
 
 
 class Tap(keras.Model):
@@ -93,20 +99,18 @@ class Tap(keras.Model):
             The activations, a list of them where the tap was made of a list of layers, and what
             the model returns.
         """
-        try:
+        with own_errors_kept():
             return self._run(images, training, tape)
-        except GradCamError as error:
-            private_keras.keep_words(error)
-            raise
 
     def _run(self, images: Any, training: bool, tape: tf.GradientTape | None) -> Any:
         plan = self._plan
         if tape is not None:
             check_is_recording(tape)
-        inputs.check_tensors(plan.source, images)
-        given = [leaf for leaf in tf.nest.flatten(images) if tf.is_tensor(leaf)]
+            if private_keras.in_symbolic_scope():
+                raise GradCamError("tape-symbolic")
+        given = [leaf for leaf in inputs.tensors(plan.source, images) if tf.is_tensor(leaf)]
         graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
-        wanted = self._logit_sites if graph is None and plan.score == "logit" else []
+        wanted = plan.logit_sites if graph is None and plan.score == "logit" else []
         recorder = self._recorder(graph, tape, [where for where in wanted if where is not None])
         with plan.source.errors_named(recorder, given), recorder.watching(self.model):
             returned = self.model(images, training=training)
@@ -132,25 +136,15 @@ class Tap(keras.Model):
             calls,
             watch=None if tape is None else Watch(tape, is_tapped),
             only=[site.layer for site in [*plan.sites, *(end.site for end in ends)]],
-            activations_of=[end.site.layer for end in ends if not end.by_argument],
+            activations_of=[end.site.layer for end in ends if end.argument is None],
         )
 
     def _activations(self, site: Site, recorder: Recorder) -> Any:
         """What a tapped call returned in this run."""
-        call = next((call for call in recorder.calls if site.is_of(call, recorder.calls)), None)
-        if call is None:
-            raise LayerNotFoundError("tap-not-called", path=site.path)
+        call = site.among(recorder.calls)
         if call.inside is not None:
             raise LayerNotFoundError("tap-inside", path=site.path, inside=call.inside)
         return call.outputs[0] if len(call.outputs) == 1 else call.outputs
-
-    @property
-    def _logit_sites(self) -> list[LogitSite | None]:
-        """Where the logits are in eager code; found when they are first asked for."""
-        plan = self._plan
-        if "logit_sites" not in vars(plan):
-            vars(plan)["logit_sites"] = examples.recorded(plan.source, logit_sites.found)
-        return vars(plan)["logit_sites"]
 
     def gradient(self, tape: tf.GradientTape, score: Any) -> Any:
         """The gradient of a score towards the activations, like those; never None.
@@ -165,6 +159,10 @@ class Tap(keras.Model):
             NonFiniteError: the gradient is NaN or infinite, where values are known.
         """
         return self._plan.gradients.gradient(tape, score)
+
+    def get_config(self) -> dict[str, Any]:
+        """Say that a tap can't be saved as a Keras model."""
+        raise GradCamError("tap-not-saved", name=self.model.name)
 
     def export(self, filepath: Any, **options: Any) -> None:
         """Write a SavedModel that returns the activations, then the outputs, in one flat list."""
@@ -222,9 +220,8 @@ def _with_logits(returned: Any, wanted: list[LogitSite | None], recorder: Record
     """The outputs with logits in the place of probabilities."""
     flat = tf.nest.flatten(returned)
     if wanted:
-        given = recorder.given
         flat = [
-            logit_sites.logits(given, where, output)
+            logit_sites.logits(recorder.calls, where, output)
             for where, output in zip(wanted, flat, strict=True)
         ]
     else:
