@@ -162,7 +162,7 @@ class KerasSource:
         watch: Watch | None = None,
     ) -> Recording:
         """Run the model, watched."""
-        arguments = self._arguments(inputs, structure)
+        arguments = self.arguments(inputs, structure)
         graph = inputs[0].graph
         recorder = Recorder(graph, calls, may_build=self.may_build, watch=watch)
         with self.errors_named(recorder, inputs), recorder.watching(self.model):
@@ -194,7 +194,8 @@ class KerasSource:
         except USER_ERRORS as error:
             raise _failure(self.name, error, recorder, inputs) from error
 
-    def _arguments(self, inputs: list[tf.Tensor], structure: Any) -> Any:
+    def arguments(self, inputs: list[tf.Tensor], structure: Any) -> Any:
+        """The tensors of its inputs, nested as the model takes them."""
         if structure is not None:
             return tf.nest.pack_sequence_as(structure, inputs)
         if getattr(self.model, "inputs", None) and not isinstance(self.model, keras.Sequential):

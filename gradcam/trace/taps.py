@@ -166,14 +166,13 @@ class Tap(keras.Model):
 
     def export(self, filepath: Any, **options: Any) -> None:
         """Write a SavedModel that returns the activations, then the outputs, in one flat list."""
-        signatures, structure = examples.signatures(self._plan.source)
+        source = self._plan.source
+        signatures, structure = examples.signatures(source)
         archive = keras.export.ExportArchive()
         archive.track(self)
 
         def serve(*arrays: tf.Tensor) -> list[tf.Tensor]:
-            given = arrays[0] if structure is None and len(arrays) == 1 else list(arrays)
-            images = given if structure is None else tf.nest.pack_sequence_as(structure, arrays)
-            return tf.nest.flatten(self(images))
+            return tf.nest.flatten(self(source.arguments(list(arrays), structure)))
 
         archive.add_endpoint("serve", serve, input_signature=signatures[0])
         archive.write_out(filepath, **options)

@@ -296,6 +296,68 @@ def test_is_composite():
     assert not private_tensorflow.is_composite([1.0])
 
 
+def test_keep_words_stops_keras_from_making_another_error():
+    class Raises(keras.layers.Layer):
+        def __init__(self, keep):
+            super().__init__()
+            self.keep = keep
+
+        def call(self, x):
+            error = ValueError("in these words")
+            self.keep(error)
+            raise error
+
+    with pytest.raises(ValueError, match=r"^in these words$"):
+        Raises(private_keras.keep_words)(np.ones((1, 2)))
+    with pytest.raises(ValueError, match="Exception encountered when calling"):
+        Raises(lambda _: None)(np.ones((1, 2)))
+
+
+def test_keep_class_stops_autograph_from_making_another_error():
+    class OwnError(ValueError):
+        def __init__(self, *, number):
+            super().__init__(f"number {number}")
+
+    def raises(keep):
+        error = OwnError(number=3)
+        keep(error)
+        raise error
+
+    with pytest.raises(OwnError, match=r"^number 3$"):
+        tf.function(lambda: raises(private_tensorflow.keep_class))()
+    with pytest.raises(Exception, match="in user code") as caught:
+        tf.function(lambda: raises(lambda _: None))()
+    assert not isinstance(caught.value, OwnError)
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_is_recording_and_is_spent(persistent):
+    x = tf.constant(2.0)
+    with tf.GradientTape(persistent=persistent) as tape:
+        assert private_tensorflow.is_recording(tape)
+        with tape.stop_recording():
+            assert not private_tensorflow.is_recording(tape)
+        tape.watch(x)
+        y = x * x
+    assert not private_tensorflow.is_recording(tape)
+    assert not private_tensorflow.is_spent(tape)
+    assert float(tape.gradient(y, x)) == 4.0
+    assert private_tensorflow.is_spent(tape) is not persistent
+
+
+def test_replica_group_is_that_of_one_run(two_replicas):
+    def groups():
+        found = []
+        two_replicas.run(lambda: found.append(private_tensorflow.replica_group()))
+        return found
+
+    first, second = groups(), groups()
+    assert first[0] is first[1] is not None
+    assert second[0] is second[1]
+    assert first[0] is not second[0]
+    assert private_tensorflow.replica_group() is None
+
+
 def test_every_name_is_exercised():
     source = Path(__file__).read_text(encoding="utf-8")
     names = [f"private_keras.{name}" for name in private_keras.__all__]
