@@ -2,7 +2,7 @@
 
 The first call of a broken model is the one that fails, so it is the one to look at. In Keras'
 stateless scope a new variable is given initial values for the length of the trace. What building
-leaves behind is taken away: attributes, and what was added to lists, dicts and sets.
+leaves behind is taken away with all else that a trace leaves behind (see `trace.restoring`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from gradcam.trace import private_keras, recorder
+from gradcam.trace import private_keras
 from gradcam.trace.sources import KerasSource
 
 if TYPE_CHECKING:
@@ -51,28 +51,8 @@ class UnbuiltSource(KerasSource):
         watch: Watch | None = None,
     ) -> Recording:
         """Run the model, watched; what is built on the way is thrown away."""
-        with left_as_it_was(self.model), _whole_tracebacks():
+        with _whole_tracebacks():
             return super().record(inputs, structure, calls, watch)
-
-
-@contextmanager
-def left_as_it_was(model: keras.Model) -> Iterator[None]:
-    """Undo what happens in a model's lists, dicts and sets.
-
-    >>> model = keras.Sequential([keras.layers.Dense(2)])
-    >>> with left_as_it_was(model):
-    ...     model.add(keras.layers.Dense(3))
-    >>> len(model.layers)
-    1
-    """
-    kept: dict[int, tuple[Any, Any]] = {}
-    for operation in recorder.operations_of(model):
-        _keep(vars(operation), kept)
-    try:
-        yield
-    finally:
-        for value, before in kept.values():
-            _restore(value, before)
 
 
 def blamed(error: Exception, source: Source) -> tuple[str, tuple[Any, ...] | None] | None:
@@ -114,32 +94,3 @@ def _whole_tracebacks() -> Iterator[None]:
     finally:
         if was_filtered:
             keras.config.enable_traceback_filtering()
-
-
-def _keep(value: Any, kept: dict[int, tuple[Any, Any]]) -> None:
-    if id(value) in kept:
-        return
-    if isinstance(value, dict):
-        kept[id(value)] = value, dict(value)
-        inner = list(value.values())
-    elif isinstance(value, list | set):
-        kept[id(value)] = value, list(value)
-        inner = list(value)
-    elif isinstance(value, private_keras.Tracker):
-        inner = [vars(value)]
-    else:
-        return
-    for one in inner:
-        _keep(one, kept)
-
-
-def _restore(value: Any, before: Any) -> None:
-    # The methods of the plain types: those of tracked ones would track once more.
-    if isinstance(value, dict):
-        dict.clear(value)
-        dict.update(value, before)
-    elif isinstance(value, set):
-        set.clear(value)
-        set.update(value, before)
-    else:
-        list.__setitem__(value, slice(None), before)

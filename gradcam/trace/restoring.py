@@ -214,9 +214,9 @@ def _parts(value: Any) -> Iterable[Any]:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a value is an object of the user's own, with attributes."""
+    """Whether a value is an object of the user's own, with attributes, or Keras' list of them."""
     kind: Any = type(value)
-    return _is_plain_kind(kind) and hasattr(value, "__dict__")
+    return kind is private_keras.Tracker or (_is_plain_kind(kind) and hasattr(value, "__dict__"))
 
 
 @functools.lru_cache(maxsize=1024)
