@@ -1,10 +1,11 @@
-"""The walk: images -> one trace -> six groups of checks -> a diagnosis."""
+"""From images to a diagnosis: one trace, groups of checks, what they find."""
 
 from __future__ import annotations
 
 import functools
 import re
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import tensorflow as tf
 
@@ -26,7 +27,7 @@ from gradcam.doctor.diagnosis import (
     ordered,
     reworded,
 )
-from gradcam.doctor.traced_model import Check, trace_model
+from gradcam.doctor.traced_model import TracedModel, trace_model
 from gradcam.doctor.unbuilt import UnbuiltSource
 from gradcam.doctor.user_code import attempt, finding_of, not_looked_at
 from gradcam.errors import ModelError
@@ -34,11 +35,20 @@ from gradcam.trace import kernels, sources
 from gradcam.trace.sources import reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from gradcam.trace.inputs import Batch
-    from gradcam.trace.recording import Recording
     from gradcam.trace.sources import Source
+
+
+class Check(Protocol):
+    """One group of checks. It is made inside the trace, and asked when the tensors are known."""
+
+    name: str
+    tensors: dict[str, Any]
+
+    def findings(self, facts: dict[str, Any]) -> Iterable[Finding]:
+        """What is found, given the values of the tensors."""
 
 
 def diagnose(
@@ -78,14 +88,10 @@ def diagnose(
     if prepared.batch is None:
         unseen = not_looked_at("everything behind the images", "the model can't take them")
         return Diagnosis(ordered([*found, *prepared.findings, unseen]), model=source.name)
-    examination = Examination(source, prepared.batch, layer, target, loss)
-    seen = examination.findings()
-    if examination.has_opaque_function:
-        # Whether the gradient of a Python function fails is only known when it runs.
-        examination = Examination(source, prepared.batch, layer, target, loss, is_opaque=True)
-        seen = examination.findings()
+    seen, examination = _examined(source, prepared.batch, layer, target, loss)
     found = without_consequences([*found, *prepared.findings, *seen])
-    return Diagnosis(ordered(found), examination.gradients, source.name, examination.target)
+    gradients, explained = (examination.gradients, examination.target) if examination else ((), "")
+    return Diagnosis(ordered(found), gradients, source.name, explained)
 
 
 def _opened(model: Any) -> tuple[Source | None, list[Finding], Exception | None]:
@@ -98,78 +104,78 @@ def _opened(model: Any) -> tuple[Source | None, list[Finding], Exception | None]
     return source, [], error
 
 
+def _examined(
+    source: Source, batch: Batch, layer: Any, target: Any, loss: Any
+) -> tuple[list[Finding], Examination | None]:
+    """Everything that is found in one recording of the model, and where it was."""
+    made: list[Examination] = []
+
+    def trace(*tensors: tf.Tensor) -> dict[str, Any]:
+        made.append(Examination(trace_model(source, batch, tensors, layer, target), loss))
+        return made[0].tensors
+
+    signature = [tf.TensorSpec(array.shape, array.dtype) for array in batch.arrays]
+    feeds = [tf.convert_to_tensor(array) for array in batch.arrays]
+    # Not tf.function: its automatic control dependencies would run what a model does on the
+    # side, such as counting its calls.
+    function, error = attempt(lambda: tf.compat.v1.wrap_function(trace, signature))
+    if function is None:
+        return [not_looked_at("the model", error or RuntimeError())], None
+    (examination,) = made
+    values, error = attempt(lambda: function(*feeds))
+    if error is not None and _has_python(function.graph):
+        # Whether the gradient of a Python function fails is only known when it runs.
+        with function.graph.as_default():
+            traced = replace(examination.traced, python_fails=True)
+            examination = Examination(traced, loss)
+        values, error = attempt(lambda: _run(function, examination.tensors, feeds))
+    if error is not None:
+        values = examination.run_in_parts(function, feeds, error)
+    return examination.findings(tf.nest.map_structure(_as_numpy, values)), examination
+
+
 class Examination:
-    """One traced look at a model."""
+    """Every group of checks of a traced model. It is made in the graph of the trace.
 
-    def __init__(
-        self,
-        source: Source,
-        batch: Batch,
-        layer: Any,
-        target: Any,
-        loss: Any,
-        *,
-        is_opaque: bool = False,
-    ) -> None:
-        self._source, self._batch, self._is_opaque = source, batch, is_opaque
-        self.has_opaque_function = False
-        self._asked = layer, target, loss
-        self._checks: list[Check] = []
-        self._found: list[Finding] = []
-        self._facts: dict[str, Any] = {}
-        self._recording: Recording | None = None
+    Args:
+        traced: the model.
+        loss: what `diagnose` was given.
+
+    Attributes:
+        traced: the model.
+        target: what is explained, in words.
+        tensors: what the checks want to know, by their names.
+        gradients: the gradient at each layer, once the values of the tensors are known.
+    """
+
+    def __init__(self, traced: TracedModel, loss: Any) -> None:
+        self.traced = traced
+        self.target = traced.target
         self.gradients: tuple[LayerGradient, ...] = ()
-        self.target = ""
-
-    def findings(self) -> list[Finding]:
-        """Everything that is found, in the order of the groups."""
-        arrays = self._batch.arrays
-        signature = [tf.TensorSpec(array.shape, array.dtype) for array in arrays]
-        feeds = [tf.convert_to_tensor(array) for array in arrays]
-        # Not tf.function: its automatic control dependencies would run what a model does on the
-        # side, such as counting its calls.
-        function, error = attempt(lambda: tf.compat.v1.wrap_function(self._trace, signature))
-        if function is None:
-            return [*self._found, not_looked_at("the model", error or RuntimeError())]
-        seen, error = attempt(lambda: function(*feeds))
-        if error is not None and not self._is_opaque and _has_python(function.graph):
-            self.has_opaque_function = True
-            return []
-        if error is not None:
-            seen = self._run_in_parts(function, feeds, error)
-        self._facts = tf.nest.map_structure(_as_numpy, seen)
-        for check in self._checks:
-            self._collect(check)
-        return self._found
-
-    def _trace(self, *tensors: tf.Tensor) -> dict[str, Any]:
-        layer, target, loss = self._asked
-        traced = trace_model(
-            self._source, self._batch, tensors, layer, target, is_opaque=self._is_opaque
-        )
-        self.target, self._recording = traced.target, traced.recording
-        self._found += check_activations.failure(traced)
-        self._add_check(ImagesCheck.name, lambda: ImagesCheck(traced))
-        self._add_check(ActivationsCheck.name, lambda: ActivationsCheck(traced))
+        self._checks: list[Check] = []
+        self._found = list(check_activations.failure(traced))
+        self._values: dict[str, Any] = {}
+        gradients, weights = None, None
+        self._add(ImagesCheck.name, lambda: ImagesCheck(traced))
+        self._add(ActivationsCheck.name, lambda: ActivationsCheck(traced))
         if traced.failure is None:
-            gradients = self._add_check(GradientsCheck.name, lambda: GradientsCheck(traced))
-            self._add_check(OutputsCheck.name, lambda: OutputsCheck(traced, loss))
-            weights = self._add_check(WeightsCheck.name, lambda: WeightsCheck(traced, loss))
+            gradients = self._add(GradientsCheck.name, lambda: GradientsCheck(traced))
+            self._add(OutputsCheck.name, lambda: OutputsCheck(traced, loss))
+            weights = self._add(WeightsCheck.name, lambda: WeightsCheck(traced, loss))
         else:
-            gradients = weights = None
             groups = "the gradients and the explanation"
             self._found.append(not_looked_at(groups, "the model does not run to its end"))
 
         def scales() -> dict[int, float]:
-            return weights.by_layer(self._facts.get(weights.name, {})) if weights else {}
+            return weights.by_layer(self._values.get(weights.name, {})) if weights else {}
 
-        self._add_check(TransformersCheck.name, lambda: TransformersCheck(traced, scales))
+        self._add(TransformersCheck.name, lambda: TransformersCheck(traced, scales))
         if gradients is not None:
             gradient = gradients.at(traced.chosen)
-            self._add_check(MapCheck.name, lambda: MapCheck(traced, gradient))
-        return {check.name: check.tensors for check in self._checks}
+            self._add(MapCheck.name, lambda: MapCheck(traced, gradient))
+        self.tensors = {check.name: check.tensors for check in self._checks}
 
-    def _add_check(self, group: str, make: Callable[[], Any]) -> Any:
+    def _add(self, group: str, make: Callable[[], Any]) -> Any:
         """A group of checks, or what kept it from being made as a finding."""
         check, error = attempt(make)
         if check is None:
@@ -178,33 +184,44 @@ class Examination:
             self._checks.append(check)
         return check
 
-    def _collect(self, check: Check) -> None:
-        known = self._facts.get(check.name, {})
-        found, error = attempt(lambda: list(check.findings(known)))
-        self._found += [not_looked_at(check.name, error)] if error else found or []
-        if isinstance(check, GradientsCheck):
-            self.gradients = check.table(known)
+    def findings(self, values: dict[str, Any]) -> list[Finding]:
+        """Everything that is found, in the order of the groups, given the values of the tensors."""
+        self._values = values
+        for check in self._checks:
+            known = values.get(check.name, {})
+            found, error = attempt(functools.partial(_listed, check, known))
+            self._found += [not_looked_at(check.name, error)] if error else found or []
+            if isinstance(check, GradientsCheck):
+                self.gradients = check.table(known)
+        return self._found
 
-    def _run_in_parts(
+    def run_in_parts(
         self, function: Any, feeds: list[tf.Tensor], error: Exception
     ) -> dict[str, Any]:
-        """The facts of the groups that can be run where the model raises when it runs."""
-        operation = _failing(error, function.graph)
-        recording = self._recording
-        call = recording.maker(operation) if operation is not None and recording else None
-        where = call.path if call is not None and call.path else self._source.name
-        self._found.append(_raises(error, where, self._source.name))
+        """The values for the groups that can be run where the model raises when it runs."""
+        operation, name = _failing(error, function.graph), self.traced.source.name
+        call = self.traced.recording.maker(operation) if operation is not None else None
+        where = call.path if call is not None and call.path else name
+        self._found.append(_raises(error, where, name))
         known: dict[str, Any] = {}
         for check in self._checks:
             if isinstance(check, ActivationsCheck) and operation is not None:
                 check.keep_before(operation)
-            part = function.prune(function.inputs[: len(feeds)], check.tensors)
-            values, failed = attempt(functools.partial(part, *feeds))
+            values, failed = attempt(functools.partial(_run, function, check.tensors, feeds))
             if failed is None:
                 known[check.name] = values
             else:
                 self._found.append(not_looked_at(check.name, "the model raises on the way"))
         return known
+
+
+def _run(function: Any, tensors: dict[str, Any], feeds: list[tf.Tensor]) -> Any:
+    """What some tensors of a traced function are."""
+    return function.prune(function.inputs[: len(feeds)], tensors)(*feeds)
+
+
+def _listed(check: Check, values: dict[str, Any]) -> list[Finding]:
+    return list(check.findings(values))
 
 
 def _raises(error: Exception, where: str, model: str) -> Finding:

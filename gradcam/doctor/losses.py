@@ -33,7 +33,7 @@ def given_or_compiled(model: Any, loss: Any) -> Any:
 def total(traced: TracedModel, loss: Any) -> tf.Tensor:
     """The loss of all outputs together, one number."""
     outputs = traced.recording.outputs
-    labels = None if traced.given_target is None else traced.given_target[1]
+    labels = traced.explained.arguments
     parts = []
     with warnings.catch_warnings():
         # What Keras warns of, such as probabilities taken for logits, is a finding of its own.

@@ -289,6 +289,15 @@ def test_where_the_gradient_stops(name):
     assert norms["middle"] > 0
 
 
+@pytest.mark.parametrize("function", [lambda x: x, broken.py_function, broken.numpy_function])
+def test_a_diagnosis_records_the_model_once(function):
+    recorded = []
+    model = with_middle(Does(lambda x: recorded.append(x) or function(x), name="middle"))
+    recorded.clear()
+    diagnose(model, layer="second")
+    assert len(recorded) == 1
+
+
 def test_a_sign_has_no_slope():
     found = only(
         diagnose(with_middle(Does(tf.sign, name="middle")), layer="second"), "gradient-no-slope"
