@@ -1,5 +1,6 @@
 """Saved models, loaded again in another process as their users would."""
 
+import itertools
 import subprocess
 import sys
 import textwrap
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 import keras_stn
 from keras_stn.transforms import FAMILIES, ThinPlateSpline
+from tests.support.oracle import FILL_MODES, INTERPOLATIONS
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.random((6, 14, 11, 3)).astype("float32")
@@ -61,21 +63,23 @@ def folder(tmp_path, model):
     return tmp_path
 
 
-LOADS = """
-    import numpy as np, keras, keras_stn
-    images, targets = np.load("images.npy"), np.load("targets.npy")
-    model = keras.models.load_model("{file}")
-    np.testing.assert_allclose(model.predict(images, verbose=0), np.load("outputs.npy"), rtol=1e-5, atol=1e-6)
-"""
-
-
-def test_keras_file_in_a_fresh_process_and_training_goes_on(model, folder):
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_files_in_a_fresh_process_and_training_goes_on(model, folder):
     model.save(folder / "m.keras")
-    goes_on = """
-    loss = model.train_on_batch(images, targets)
-    np.save("weights.npy", np.concatenate([w.ravel() for w in model.get_weights()]))
-    """
-    in_another_process(LOADS.format(file="m.keras") + goes_on, folder)
+    model.save(folder / "m.h5")
+    in_another_process(
+        """
+        import numpy as np, keras, keras_stn
+        images, targets = np.load("images.npy"), np.load("targets.npy")
+        for file, options in (("m.h5", {"compile": False}), ("m.keras", {})):
+            model = keras.models.load_model(file, **options)
+            found = model.predict(images, verbose=0)
+            np.testing.assert_allclose(found, np.load("outputs.npy"), rtol=1e-5, atol=1e-6, err_msg=file)
+        loss = model.train_on_batch(images, targets)
+        np.save("weights.npy", np.concatenate([w.ravel() for w in model.get_weights()]))
+        """,
+        folder,
+    )
     # The same step here, with the optimizer's state as it was: Adam's first step would be another.
     twin = keras.models.load_model(folder / "m.keras")
     assert int(twin.optimizer.iterations) == 2
@@ -84,17 +88,11 @@ def test_keras_file_in_a_fresh_process_and_training_goes_on(model, folder):
     np.testing.assert_allclose(np.load(folder / "weights.npy"), expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
-def test_h5_file_in_a_fresh_process(model, folder):
-    model.save(folder / "m.h5")
-    script = LOADS.replace('"{file}"', '"m.h5", compile=False')
-    in_another_process(script, folder)
-
-
 def test_weights_alone(model, tmp_path):
     model.save_weights(tmp_path / "m.weights.h5")
-    other = make_model()
-    other.set_weights([w * 0 for w in other.get_weights()])
+    other = keras.models.clone_model(model)
+    other.compile(keras.optimizers.Adam(0.01), "mse")
+    other.optimizer.build(other.trainable_variables)
     other.load_weights(tmp_path / "m.weights.h5")
     np.testing.assert_allclose(
         other.predict(IMAGES, verbose=0), model.predict(IMAGES, verbose=0), atol=1e-6
@@ -117,49 +115,61 @@ def test_export_is_served_without_this_package(model, folder):
     )
 
 
-def tflite_outputs(model, images):
+def as_tflite(model):
+    """A function of the converted model: from arrays to the outputs by their names."""
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     interpreter = tf.lite.Interpreter(model_content=converter.convert())
-    entry = interpreter.get_input_details()[0]["index"]
-    interpreter.resize_tensor_input(entry, images.shape)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(entry, images)
-    interpreter.invoke()
-    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    runner = interpreter.get_signature_runner()
+    names = [port.name for port in model.inputs]
+    return lambda *arrays: runner(**dict(zip(names, arrays, strict=True)))
 
 
-@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
-@pytest.mark.parametrize("family", FAMILIES)
-def test_tflite(family):
-    inputs = keras.Input((14, 11, 3))
-    layer = keras_stn.SpatialTransformer(family, output_size=(10, 9))
-    model = keras.Model(inputs, layer(inputs))
+def change_weights(model):
     model.set_weights([w + 0.02 * RANDOM.standard_normal(w.shape) for w in model.get_weights()])
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+
+
+def test_tflite_of_every_family():
+    inputs = keras.Input((14, 11, 3))
+    looked = {
+        family: keras_stn.SpatialTransformer(family, output_size=(10, 9))(inputs)
+        for family in FAMILIES
+    }
+    model = keras.Model(inputs, looked)
+    change_weights(model)
+    converted = as_tflite(model)
     for images in (IMAGES[:1], IMAGES):
-        expected = model.predict(images, verbose=0)
-        np.testing.assert_allclose(tflite_outputs(model, images), expected, atol=1e-5)
+        expected, found = model.predict(images, verbose=0), converted(images)
+        assert list(expected) == list(FAMILIES)
+        for family in FAMILIES:
+            np.testing.assert_allclose(found[family], expected[family], atol=1e-5, err_msg=family)
 
 
-@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
 def test_tflite_of_images_of_any_size():
     inputs = keras.Input((None, None, 3))
-    model = keras.Model(inputs, keras_stn.SpatialTransformer("affine")(inputs))
-    model.set_weights([w + 0.02 * RANDOM.standard_normal(w.shape) for w in model.get_weights()])
-    expected = model.predict(IMAGES, verbose=0)
-    np.testing.assert_allclose(tflite_outputs(model, IMAGES), expected, atol=1e-5)
+    model = keras.Model(inputs, {"looked": keras_stn.SpatialTransformer("affine")(inputs)})
+    change_weights(model)
+    expected = model.predict(IMAGES, verbose=0)["looked"]
+    np.testing.assert_allclose(as_tflite(model)(IMAGES)["looked"], expected, atol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
-@pytest.mark.parametrize("fill_mode", ["constant", "nearest", "reflect"])
-def test_tflite_of_the_sampler(interpolation, fill_mode):
+def test_tflite_of_every_way_to_sample():
     images, grid = keras.Input((6, 5, 2), batch_size=2), keras.Input((4, 3, 2), batch_size=2)
-    sampler = keras_stn.GridSampler(interpolation, fill_mode, fill_value=0.5)
-    model = keras.Model([images, grid], sampler([images, grid]))
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    runner = tf.lite.Interpreter(model_content=converter.convert()).get_signature_runner()
+    ways = list(itertools.product(INTERPOLATIONS, FILL_MODES))
+    model = keras.Model(
+        [images, grid],
+        {
+            f"{interpolation} {fill_mode}": keras_stn.GridSampler(
+                interpolation, fill_mode, fill_value=0.5
+            )([images, grid])
+            for interpolation, fill_mode in ways
+        },
+    )
     arrays = [RANDOM.random((2, 6, 5, 2)), RANDOM.uniform(-1.4, 1.4, (2, 4, 3, 2))]
     arrays = [a.astype("float32") for a in arrays]
-    names = [i.name for i in model.inputs]
-    found = next(iter(runner(**dict(zip(names, arrays, strict=True))).values()))
-    np.testing.assert_allclose(found, model.predict(arrays, verbose=0), atol=1e-5)
+    found, expected = as_tflite(model)(*arrays), model.predict(arrays, verbose=0)
+    assert len(expected) == 9
+    for way, outputs in expected.items():
+        np.testing.assert_allclose(found[way], outputs, atol=1e-5, err_msg=way)
