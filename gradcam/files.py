@@ -66,7 +66,7 @@ def is_inflated(claimed: int, stored: int) -> bool:
     >>> is_inflated(1 << 30, 1 << 10), is_inflated(1 << 30, 1 << 29), is_inflated(1 << 20, 0)
     (True, False, False)
     """
-    return claimed > LARGE and claimed > 100 * stored
+    return claimed > LARGE and claimed > 20 * stored
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gradcam.errors import ModelError
+from gradcam.files import trouble
 from gradcam.loading.file_signatures import (
     CHECKPOINT,
     CORE_ML,
@@ -49,6 +50,9 @@ def recognise(path: Path) -> str:
             return _folder(path, sorted(entry.name for entry in path.iterdir()))
         if not stat.S_ISREG(mode):
             raise _other(path, "a device, a pipe or a socket", "Copy what it holds to a file.")
+        reason = trouble(path)
+        if reason:
+            raise ModelError("file-unreadable", path=str(path), reason=reason)
         return _file(path)
     except FileNotFoundError:
         raise _missing(path) from None

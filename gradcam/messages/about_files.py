@@ -17,6 +17,14 @@ SENTENCES: dict[str, str] = {
         "'{path}' is {found}, but damaged: {reason}. Expected the whole file; {size} bytes are"
         " there. Copy or download it again."
     ),
+    "file-reaches-out": (
+        "'{path}' reads what lies outside of it: {found}. Expected all weights in the file itself."
+        " Save the model again with Keras; take this file from nobody whom you don't trust."
+    ),
+    "file-inflated": (
+        "'{path}' claims more than it holds: {what} would take {claimed} bytes, of which {stored}"
+        " are stored. Expected a file whose weights are in it. Save or download the model again."
+    ),
     "weights-only": (
         "'{path}' holds weights without the architecture: {found}. Expected a file of"
         " model.save(...). Build the model with the code that made it, call"

@@ -20,7 +20,7 @@ from keras.src.utils.naming import to_snake_case
 from keras.src.utils.tracking import Tracker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 __all__ = [
     "CALLED",
@@ -36,6 +36,7 @@ __all__ = [
     "all_layers",
     "direct_layers",
     "direct_variables",
+    "give_values",
     "in_symbolic_scope",  # whether Keras calls a layer only to find out shapes
     "keep_words",
     "keras_2_backend",  # `K` of old Lambda layers
@@ -46,6 +47,7 @@ __all__ = [
     "remat_mode",
     "to_snake_case",  # the name of a layer's class as weight files spell it
     "tracker",
+    "variables_without_values",
 ]
 
 # Attributes of a layer, by name for who replaces or restores them.
@@ -55,6 +57,8 @@ REMATERIALIZED_CALL = (
     "rematerialized_call"  # the method that wraps `call` where `remat_mode` is set
 )
 SETATTR_HOOK = "_setattr_hook"  # the method that hears of every attribute that is set
+
+_WITHOUT_VALUES = "uninitialized_variables"
 
 # The modules of classes that are no layers of their own name in `keras.layers`, as files spell them.
 CLASS_MODULES = ("keras.src.models.functional", "keras.src.legacy.layers")
@@ -127,13 +131,32 @@ def tracker(layer: Any) -> Tracker | None:
 @contextmanager
 def new_variables_go_to(variables: list[Any]) -> Iterator[None]:
     """Variables made in a trace have no value yet: this thread's Keras lists them here meanwhile."""
-    name = "uninitialized_variables"
-    before = global_state.get_global_attribute(name)
-    global_state.set_global_attribute(name, variables)
+    before = global_state.get_global_attribute(_WITHOUT_VALUES)
+    global_state.set_global_attribute(_WITHOUT_VALUES, variables)
     try:
         yield
     finally:
-        global_state.set_global_attribute(name, [*(before or ()), *variables])
+        global_state.set_global_attribute(_WITHOUT_VALUES, [*(before or ()), *variables])
+
+
+@contextmanager
+def variables_without_values() -> Iterator[list[Any]]:
+    """Variables made meanwhile take no memory, and are listed; `give_values` gives them theirs."""
+    before = global_state.get_global_attribute(_WITHOUT_VALUES)
+    made: list[Any] = []
+    global_state.set_global_attribute(_WITHOUT_VALUES, made)
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield made
+    finally:
+        global_state.set_global_attribute(_WITHOUT_VALUES, before)
+
+
+def give_values(variables: Iterable[Any]) -> None:
+    """Give variables that were made without a value the one that they begin with."""
+    for variable in variables:
+        if variable._value is None:
+            variable._deferred_initialize()
 
 
 def keep_words(error: Exception) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from gradcam.errors import ModelError
+from gradcam.files import is_inflated, trouble
 from gradcam.loading import file_kinds
-from gradcam.loading.keras_files import archived_weights, legacy_weights
+from gradcam.loading.keras_files import archived_weights, hdf5, legacy_weights
 from gradcam.messages import findings
 
 if TYPE_CHECKING:
@@ -27,16 +29,18 @@ if TYPE_CHECKING:
 _DAMAGED = (
     EOFError,
     KeyError,
+    lzma.LZMAError,
     NotImplementedError,
     OSError,
     RuntimeError,
-    UnicodeDecodeError,
-    json.JSONDecodeError,
+    ValueError,
     zipfile.BadZipFile,
     zlib.error,
 )
-# Keras stores without compressing: what unpacks to this much from very little is a trap.
-_UNPACKED = 1 << 28
+# A config of a thousand layers takes a megabyte or two.
+_LONGEST_CONFIG = 1 << 24
+_CONFIGS = ("config.json", "metadata.json")
+_WEIGHTS = "model.weights.h5"
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Archive:
     Attributes:
         text: the model's config, as JSON.
         version: of the Keras that wrote it, such as `"2.13.1"`; None where the file doesn't say.
+        size: the bytes in which the weights lie.
         put: puts the weights into a model, given the names that layers have in the file where they
             are called otherwise in the model.
     """
@@ -53,6 +58,7 @@ class Archive:
     path: Path
     text: str
     version: str | None
+    size: int
     put: Callable[[keras.Model, Mapping[str, str]], None]
 
     @property
@@ -99,46 +105,83 @@ def opened(path: Path, kind: str) -> Iterator[Archive]:
 def _zipped(path: Path) -> Iterator[Archive]:
     with zipfile.ZipFile(path) as file:
         names = file.namelist()
+        if _WEIGHTS not in names:
+            found = f"it has no {_WEIGHTS}, but {findings.listing(names, limit=6)}"
+            raise zipfile.BadZipFile(found)
+        _check_parts(path, file)
         text = file.read("config.json").decode("utf-8")
         metadata = file.read("metadata.json") if "metadata.json" in names else b"{}"
-        if "model.weights.h5" not in names:
-            found = f"it has no model.weights.h5, but {findings.listing(names, limit=6)}"
-            raise zipfile.BadZipFile(found)
-        for part in file.infolist():
-            if part.file_size > _UNPACKED and part.file_size > 100 * part.compress_size:
-                trap = f"its part {part.filename} would unpack to {part.file_size} bytes"
-                raise zipfile.BadZipFile(trap)
         has_assets = any(name.startswith("assets/") for name in names)
 
-        def put(model: keras.Model, original_names: Mapping[str, str]) -> None:  # noqa: ARG001
-            stream = io.BytesIO(file.read("model.weights.h5"))
-            archived_weights.fill(model, stream, file if has_assets else None, old)
+        def weights() -> io.BytesIO:
+            return io.BytesIO(file.read(_WEIGHTS))
 
-        archive = Archive(path, text, _version(path, metadata), put)
-        old = archive.config()["config"] if archive.is_old else None
-        yield archive
+        size = file.getinfo(_WEIGHTS).file_size
+        yield _with_weights(path, text, metadata, (size, weights), file if has_assets else None)
+
+
+def _check_parts(path: Path, file: zipfile.ZipFile) -> None:
+    """Raise for an archive that would unpack to far more than it is; Keras doesn't compress."""
+    for part in file.infolist():
+        if part.filename in _CONFIGS and part.file_size > _LONGEST_CONFIG:
+            claimed = part.file_size
+            raise hdf5.inflated(path, f"its part {part.filename}", claimed, part.compress_size)
+    claimed = sum(part.file_size for part in file.infolist())
+    stored = path.stat().st_size
+    if is_inflated(claimed, stored):
+        raise hdf5.inflated(path, "unpacked, its parts", claimed, stored)
 
 
 @contextmanager
 def _folder(path: Path) -> Iterator[Archive]:
-    metadata = path / "metadata.json"
-    version = _version(path, metadata.read_bytes() if metadata.exists() else b"{}")
+    for name in (*_CONFIGS, _WEIGHTS):
+        reason = trouble(path / name)
+        if reason:
+            raise ModelError("file-unreadable", path=str(path / name), reason=reason)
+    sizes = {name: (path / name).stat().st_size for name in _CONFIGS if (path / name).exists()}
+    for name, size in sizes.items():
+        if size > _LONGEST_CONFIG:
+            raise hdf5.inflated(path, f"its part {name}", size, size)
+    metadata = (path / "metadata.json").read_bytes() if "metadata.json" in sizes else b"{}"
+    text = (path / "config.json").read_text("utf-8")
+
+    def weights() -> io.BytesIO:
+        return io.BytesIO((path / _WEIGHTS).read_bytes())
+
+    size = (path / _WEIGHTS).stat().st_size
+    yield _with_weights(path, text, metadata, (size, weights), None)
+
+
+def _with_weights(
+    path: Path,
+    text: str,
+    metadata: bytes,
+    weights: tuple[int, Callable[[], io.BytesIO]],
+    assets: zipfile.ZipFile | None,
+) -> Archive:
+    """The parts of a `.keras` file, packed or not; of the weights their size, and how to read them."""
+    size, read = weights
 
     def put(model: keras.Model, original_names: Mapping[str, str]) -> None:  # noqa: ARG001
-        stream = io.BytesIO((path / "model.weights.h5").read_bytes())
-        archived_weights.fill(model, stream, None, old)
+        stream = read()
+        with h5py.File(stream, "r") as file:
+            hdf5.check(path, file, size)
+        archived_weights.fill(model, stream, assets, old)
 
-    archive = Archive(path, (path / "config.json").read_text("utf-8"), version, put)
+    archive = Archive(path, text, _version(path, metadata), size, put)
     old = archive.config()["config"] if archive.is_old else None
-    yield archive
+    return archive
 
 
 @contextmanager
 def _h5(path: Path) -> Iterator[Archive]:
     with h5py.File(path, "r") as file:
+        hdf5.check(path, file, path.stat().st_size)
         text = _text(file.attrs.get("model_config"))
         if text is None:
             raise _without_model(path, file)
+        if len(text) > _LONGEST_CONFIG:
+            raise hdf5.inflated(path, "its config", len(text), len(text))
         if "model_weights" not in file:
             raise KeyError("it has the model's config, but no group 'model_weights'")
         weights = file["model_weights"]
@@ -147,7 +190,7 @@ def _h5(path: Path) -> Iterator[Archive]:
         def put(model: keras.Model, original_names: Mapping[str, str]) -> None:
             legacy_weights.fill(weights, model, original_names)
 
-        yield Archive(path, text, _text(version), put)
+        yield Archive(path, text, _text(version), path.stat().st_size, put)
 
 
 def _without_model(path: Path, file: h5py.File) -> ModelError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -89,19 +90,27 @@ def accepted(kind: type) -> frozenset[str]:
 
 
 def _member(home: str, name: str) -> Any:
+    """A class of Keras' own in one of its modules."""
     module = _module(home)
     found = vars(module).get(name) if module is not None else None
-    return found if inspect.isclass(found) else None
+    is_own = inspect.isclass(found) and found.__module__.partition(".")[0] == "keras"
+    return found if is_own else None
 
 
-@functools.cache
 def _module(home: str) -> ModuleType | None:
-    if home == "keras":
-        return keras
-    try:
+    """A module of Keras; one that Keras hasn't loaded by itself stays unloaded.
+
+    >>> _module("keras.layers") is keras.layers, _module("keras.src.backend.torch.core")
+    (True, None)
+    """
+    if home in {*_HOMES, *private_keras.OPERATION_MODULES}:
         return importlib.import_module(home)
-    except ImportError:
-        return None
+    found: Any = keras
+    for part in home.split(".")[1:]:
+        found = vars(found).get(part)
+        if not isinstance(found, ModuleType):
+            return sys.modules.get(home)
+    return found
 
 
 def has_function(name: str) -> bool:

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _CALLABLE_ARGUMENTS = ("activation", "recurrent_activation")
 # Layers that open another file, or unpack a pickle, and run what they find.
 _PROGRAMS = {"FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"}
+# What stands for a value of Python or a tensor.
+_VALUES = {
+    *("__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"),
+}
+# TensorFlow and Keras handle every name many times over.
+_LONGEST_NAME = 1000
 # Where the classes of an argument are at home: `Identity` is a layer, and an initializer.
 _HOMES = {
     "initializer": "keras.initializers",
@@ -52,6 +58,7 @@ class Modernizer:
             it as if it were a function of the user's.
         missing: what is not to be found.
         programs: the layers that run a program of another kind, with their class.
+        outside: what the model reads from other files.
         odd_arguments: arguments that Keras doesn't take: layer, its kind, name, value.
         original_names: of layers whose names Keras 3 no longer allows.
     """
@@ -63,6 +70,7 @@ class Modernizer:
     code: dict[str, tuple[str, Any]] = field(default_factory=dict)
     programs: list[tuple[str, str]] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
     odd_arguments: list[tuple[str, str, str, Any]] = field(default_factory=list)
     original_names: dict[str, str] = field(default_factory=dict)
     unnamed: int = 0
@@ -84,7 +92,7 @@ class Modernizer:
                 return self._value(value["items"], where)
             if home is not None:
                 value = {"module": home} | value
-            return self._entry(value, where) if "config" in value else value
+            return self._entry(value, where) if "config" in value else self._values(value, where)
         if value.get("type") == "ndarray" and "value" in value:
             return value["value"]
         return self._values(value, where)
@@ -97,6 +105,7 @@ class Modernizer:
 
     def _entry(self, entry: dict[str, Any], where: str) -> Any:
         """One object: its class, its arguments, and for a layer its calls."""
+        entry = {key: entry[key] for key in entry if key != "compile_config"}  # nothing is compiled
         name, config = entry["class_name"], entry["config"]
         if name == "__lambda__":
             key = f"code {len(self.code)} of {where}"
@@ -104,10 +113,12 @@ class Modernizer:
             return _reference(key)
         if name == "function":
             return self._function(entry, where)
-        if name.startswith("__"):
-            return _scalar(entry)
+        if name in _VALUES:
+            return _scalar({"class_name": name, "config": self._value(config, where)})
         if isinstance(config, dict):
             where = config.get("name", where)
+            if len(str(where)) > _LONGEST_NAME:
+                raise ValueError(f"the name of a layer has {len(str(where))} characters")
         elif isinstance(config, list):  # a Sequential of Keras before 2.2.3 keeps no name
             self.unnamed += 1
             given = entry.get("name", name)
@@ -134,6 +145,8 @@ class Modernizer:
         if kind.__name__ in _PROGRAMS:
             self.programs.append((where, kind.__name__))
         config = self._arguments(kind, entry["config"], where)
+        if isinstance(config, dict) and isinstance(config.get("vocabulary"), str):
+            self.outside.append(f"the vocabulary of '{where}', {config['vocabulary']!r}")
         result = entry | {"module": home, "class_name": kind.__name__, "config": config}
         if self.is_old:
             result.pop("build_config", None)  # its layers are built when they are called

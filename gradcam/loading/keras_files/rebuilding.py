@@ -7,6 +7,7 @@ never compiled, nothing is written, and the state of Keras is afterwards what it
 from __future__ import annotations
 
 import importlib
+import math
 import platform
 import re
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
+from gradcam import files
 from gradcam.errors import ModelError
 from gradcam.loading import file_kinds
-from gradcam.loading.keras_files import archives, lambda_code
+from gradcam.loading.keras_files import archives, hdf5, lambda_code
 from gradcam.loading.keras_files.legacy_weights import MisfitError
 from gradcam.loading.keras_files.modern_configs import Missing, Modernizer
 from gradcam.messages import findings
@@ -25,6 +27,8 @@ from gradcam.trace import private_keras
 if TYPE_CHECKING:
     from pathlib import Path
 
+# All that is ever imported because a file names it.
+_PACKAGES = ("keras_stn",)
 # What Keras raises where a config is not what its layers take, and what layers raise when called.
 _ERRORS = (
     ArithmeticError,
@@ -58,8 +62,9 @@ def load(path: Path, kind: str, custom_objects: dict[str, Any], safe_mode: bool)
         safe_mode: whether code in the file is refused.
     """
     with archives.opened(path, kind) as archive:
-        if "keras_stn" in archive.text:
-            importlib.import_module("keras_stn")  # registers its layers
+        for package in _PACKAGES:
+            if package in archive.text:
+                importlib.import_module(package)  # registers its layers
         modernizer = Modernizer(str(path), archive.writer, archive.is_old, custom_objects)
         try:
             config = modernizer.model(archive.config())
@@ -70,10 +75,9 @@ def load(path: Path, kind: str, custom_objects: dict[str, Any], safe_mode: bool)
         _refuse(modernizer, safe_mode)
         names = custom_objects | _functions(modernizer)
         try:
-            with private_keras.ObjectSharingScope():
-                model = keras.saving.deserialize_keras_object(
-                    config, custom_objects=names, safe_mode=safe_mode
-                )
+            model = _built(archive, config, names, safe_mode)
+        except ModelError:
+            raise
         except _ERRORS as error:
             raise _failure(modernizer, error) from error
         try:
@@ -82,8 +86,39 @@ def load(path: Path, kind: str, custom_objects: dict[str, Any], safe_mode: bool)
             raise ModelError(
                 "weights-misfit", path=str(path), writer=archive.writer, reason=str(error)
             ) from error
+        except ModelError:
+            raise
         except (AttributeError, IndexError, TypeError, ValueError) as error:
             raise file_kinds.damaged(path, kind, error) from error
+    return model
+
+
+def _built(
+    archive: archives.Archive, config: dict[str, Any], names: dict[str, Any], safe_mode: bool
+) -> keras.Model:
+    """The model, before its weights are read.
+
+    Its variables get values once it is known that the file holds as much: a layer can ask for
+    more memory than there is.
+    """
+
+    def build() -> keras.Model:
+        with private_keras.ObjectSharingScope():
+            return keras.saving.deserialize_keras_object(
+                config, custom_objects=names, safe_mode=safe_mode
+            )
+
+    try:
+        with private_keras.variables_without_values() as made:
+            model = build()
+    except ValueError as error:
+        if "stateless scope" not in str(error):
+            raise
+        return build()  # a layer of the user's own makes its variables with a value
+    wanted = sum(math.prod(variable.shape) * tf.as_dtype(variable.dtype).size for variable in made)
+    if wanted > files.LARGE + 4 * archive.size:
+        raise hdf5.inflated(archive.path, "the weights of its layers", wanted, archive.size)
+    private_keras.give_values(made)
     return model
 
 
@@ -97,6 +132,9 @@ def _refuse(modernizer: Modernizer, safe_mode: bool) -> None:
             ]
             what.insert(0, f"the function of {_counted('Lambda layer', layers)}")
         raise ModelError("unsafe-file", path=modernizer.path, what=", ".join(what))
+    if safe_mode and modernizer.outside:
+        found = findings.listing(modernizer.outside, limit=6)
+        raise ModelError("file-reaches-out", path=modernizer.path, found=found)
     if modernizer.missing:
         raise ModelError(
             "custom-object",
