@@ -363,3 +363,16 @@ def test_every_name_is_exercised():
     names = [f"private_keras.{name}" for name in private_keras.__all__]
     names += [f"private_tensorflow.{name}" for name in private_tensorflow.__all__]
     assert [name for name in names if name not in source] == []
+
+
+def test_variables_can_wait_for_their_values():
+    with private_keras.variables_without_values() as made:
+        layer = keras.layers.Dense(3)
+        layer.build((None, 2))
+        model = keras.Sequential([keras.Input((4,)), layer.__class__(2)])
+    assert [tuple(variable.shape) for variable in made] == [(2, 3), (3,), (4, 2), (2,)]
+    assert all(variable._value is None for variable in made)
+    private_keras.give_values(made)
+    assert model(np.ones((1, 4))).shape == (1, 2)
+    assert layer.kernel.numpy().any()
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])  # nothing waits any more
