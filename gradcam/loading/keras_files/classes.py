@@ -100,7 +100,7 @@ def _member(home: str, name: str) -> Any:
 def _module(home: str) -> ModuleType | None:
     """A module of Keras; one that Keras hasn't loaded by itself stays unloaded.
 
-    >>> _module("keras.layers") is keras.layers, _module("keras.src.backend.torch.core")
+    >>> _module("keras.layers") is keras.layers, _module("keras.backends.other")
     (True, None)
     """
     if home in {*_HOMES, *private_keras.OPERATION_MODULES}:
