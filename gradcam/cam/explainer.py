@@ -87,6 +87,11 @@ class Explainer:
         self._lock = threading.RLock()
         self._fixes_batch = False
 
+    def __repr__(self) -> str:
+        named = [repr(layer) for layer in self._settings.layers if layer is not None]
+        layers = " and ".join(named) or "the last feature map"
+        return f"Explainer({self._settings.method} of {layers} in '{self._source.name}')"
+
     def __call__(self, images: Any, target: Any = None, top_k: int | None = None) -> Explanation:
         """Explain some images.
 

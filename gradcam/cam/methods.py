@@ -208,7 +208,7 @@ def ablationcam(activations: tf.Tensor, score: tf.Tensor, ablated_scores: tf.Ten
 
 @method(
     "scorecam",
-    use_when="No gradients at all; costs one run of the model a channel (see max_channels).",
+    use_when="No gradients at all; costs one run of the model a channel; the most varied may do.",
     paper="Wang et al. 2020, arXiv:1910.01279",
 )
 def scorecam(activations: tf.Tensor, masked_scores: tf.Tensor) -> tf.Tensor:

@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         reason = error.strerror or str(error)
         path = findings.printable(out)
         raise GradCamError("out-unwritable", path=path, reason=reason) from error
-    terminal.say(f"All methods side by side: {findings.printable(out / SHEET)}\n")
+    terminal.say(f"All methods side by side: {out / SHEET}\n")
     return _explain(out, options.debug)
 
 
@@ -72,7 +72,7 @@ def _explain(out: Path, debug: bool) -> int:
         "--method=gradcam,layercam,scorecam",
     ]
     given += [f"--out={out}", "--overwrite", "--", str(out / "images")]
-    terminal.say(f"$ gradcam explain {findings.printable(shlex.join(given))}")
+    terminal.say(f"$ gradcam explain {shlex.join(given)}", wrap=False)
     parser = argparse.ArgumentParser()
     explain.add_arguments(parser)
     parser.set_defaults(debug=debug)

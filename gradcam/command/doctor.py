@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -55,23 +56,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a loss of Keras, to look at the weights' gradients; default: that of the model",
     )
-    group.add_argument("--json", action="store_true", help="print everything as JSON")
+    group.add_argument(
+        "--json", action="store_true", help="print everything as JSON, and nothing else"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the report, to stdout: it is what was asked for."""
     if options.preprocess is not None:
         preprocessing.check_name(options.preprocess)
-    model = models.load(options)
-    import gradcam  # noqa: PLC0415
+    # Whatever a model, or the code that it brings along, prints is not for machines.
+    with contextlib.redirect_stdout(sys.stderr):
+        model = models.load(options)
+        import gradcam  # noqa: PLC0415
 
-    diagnosis = gradcam.diagnose(
-        model,
-        _images(options, model),
-        layer=options.layer,
-        target=_target(options),
-        loss=options.loss,
-    )
+        diagnosis = gradcam.diagnose(
+            model,
+            _images(options, model),
+            layer=options.layer,
+            target=_target(options),
+            loss=options.loss,
+        )
     sys.stdout.write(f"{diagnosis.to_json() if options.json else diagnosis}\n")
     return diagnosis.exit_status
 

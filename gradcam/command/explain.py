@@ -84,6 +84,11 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
         default="logit",
         help="what is explained of a class; default: logit",
     )
+    group.add_argument(
+        "--max-channels",
+        metavar="N",
+        help="for scorecam and ablationcam: only so many channels, the most varied of each image",
+    )
     group.add_argument("--output", metavar="NAME", help="of a model with several, the one meant")
 
 
@@ -109,7 +114,6 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--batch-size",
         metavar="N",
-        default=str(request.IMAGES_AT_ONCE),
         help=f"images that go through the model at once; default: {request.IMAGES_AT_ONCE}",
     )
     again = group.add_mutually_exclusive_group()
@@ -119,14 +123,14 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--no-report", action="store_true", help="write no report.html")
     group.add_argument(
-        "--json", action="store_true", help="print one line of JSON an image on stdout"
+        "--json", action="store_true", help="print one line of JSON an image in place of the table"
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Check what can be checked at once, load the model, and work."""
     asked = request.read(options)
-    json_lines = sys.stdout if options.json else None
+    stdout = sys.stdout
     # Whatever a model, or the code that it brings along, prints is not for machines.
     with contextlib.redirect_stdout(sys.stderr):
         terminal.say(f"Loading {options.model} ...")
@@ -139,5 +143,6 @@ def run(options: argparse.Namespace) -> int:
             models.network(options),
             resume=options.resume,
             overwrite=options.overwrite,
-            json_lines=json_lines,
+            json_lines=stdout if options.json else None,
+            table=sys.stderr if options.json else stdout,
         )

@@ -1,16 +1,18 @@
-"""Shows the layers of a model as a tree: path, kind, shape, and what can be explained."""
+"""Shows the layers of a model as a tree: path, kind, output, and what can be explained."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fnmatch
 import json
 import sys
 from typing import TYPE_CHECKING
 
 from gradcam.command import terminal
 from gradcam.command.model import models
-from gradcam.messages import findings
+from gradcam.errors import GradCamError
+from gradcam.messages.findings import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -23,7 +25,8 @@ USAGE = "gradcam layers --model M [OPTIONS]"
 EXAMPLES = """\
 examples:
   gradcam layers --model m.keras
-  gradcam layers --model m.keras --json 2>/dev/null | grep '"chosen": true'
+  gradcam layers --model m.keras --filter 'block_*_add'
+  gradcam layers --model m.keras | grep Conv2D
 """
 
 
@@ -31,7 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Those of the model, and how it is printed."""
     models.add_arguments(parser)
     parser.add_argument(
-        "--json", action="store_true", help="print one line of JSON a layer on stdout"
+        "--filter",
+        metavar="TEXT",
+        help="only layers with this in their path or kind; * stands for anything",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one line of JSON a layer, and nothing else"
     )
 
 
@@ -42,59 +50,102 @@ def run(options: argparse.Namespace) -> int:
         from gradcam.trace.inspection import layers  # noqa: PLC0415
 
         infos = layers(model)
+    chosen = next((info for info in infos if info.chosen), None)
+    is_filtered = options.filter is not None
+    if is_filtered:
+        infos = _matching(infos, options.filter)
     if options.json:
         for info in infos:
             print(json.dumps(dataclasses.asdict(info)))
         return 0
-    _show(infos, str(getattr(model, "name", options.model)))
-    return 0
-
-
-def _show(infos: Sequence[LayerInfo], name: str) -> None:
-    from rich import box  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    table.add_column("path", no_wrap=True)  # a line that breaks breaks the tree
-    for title in ("kind", "shape", "can be explained"):
-        table.add_column(title, overflow="fold")
-    table.add_row(Text(findings.printable(name), style="dim"), "", "", "")
-    paths = [info.path for info in infos]
-    for info, guides, own in zip(infos, _guides(paths), _own_parts(paths), strict=True):
-        # The guides stand for what a path begins with, so that long ones fit a line.
-        path = Text(guides, style="dim").append(
-            findings.printable(own), style="bold green" if info.chosen else "not dim"
-        )
-        can = f"{'yes' if info.explainable else 'no'}: {info.reason}"
-        can = f"chosen: {info.reason}" if info.chosen else can
-        style = "bold green" if info.chosen else "" if info.explainable else "dim"
-        shape = "" if info.shape is None else str(info.shape)
-        table.add_row(path, info.kind, shape, Text(can, style=style))
-    screen = terminal.console()
-    screen.print(table)
-    inside = next(
-        (path for path, own in zip(paths, _own_parts(paths), strict=True) if path != own), None
-    )
-    if inside is not None:
-        screen.print(
-            f"The path of a layer inside another has both names: {findings.printable(inside)}"
-        )
-    screen.print(_choice(infos))
-
-
-def _choice(infos: Sequence[LayerInfo]) -> str:
-    """Which layer is chosen where nobody names one, and why."""
-    chosen = next((info for info in infos if info.chosen), None)
+    if not terminal.is_screen(sys.stdout):
+        _print_lines(infos)
+    else:
+        _show(infos, None if is_filtered else str(getattr(model, "name", options.model)))
+        if chosen is not None:
+            terminal.say(_choice(chosen))
     if chosen is None:
-        return (
+        terminal.say(
             "Without --layer there is nothing to choose: no layer with weights before the output"
             " has more than one position."
         )
+    return 0
+
+
+def _choice(chosen: LayerInfo) -> str:
     return (
-        f"Without --layer, {findings.printable(chosen.path)} is chosen: the last feature map before"
-        " the output, after its activation. Pooling, dropout, reshapes and padding don't count."
+        f"Without --layer, {chosen.path} is explained: the last feature map before the output,"
+        " after its activation. Pooling, dropout, reshapes and padding don't count."
     )
+
+
+def _matching(infos: Sequence[LayerInfo], text: str) -> list[LayerInfo]:
+    """The layers with a text in their path or kind, whatever its case.
+
+    Raises:
+        GradCamError: there is none.
+    """
+    pattern = f"*{text.replace('[', '[[]')}*".lower()  # brackets number the calls of a layer
+    found = [
+        info
+        for info in infos
+        if any(fnmatch.fnmatchcase(name.lower(), pattern) for name in (info.path, info.kind))
+    ]
+    if not found:
+        raise GradCamError("filter-empty", text=printable(text), count=len(infos))
+    return found
+
+
+def _print_lines(infos: Sequence[LayerInfo]) -> None:
+    """A line a layer that says everything by itself."""
+    table = terminal.table("path", "kind", "output", "heatmap")
+    for info in infos:
+        heatmap = "chosen" if info.chosen else "yes" if info.explainable else f"no: {info.reason}"
+        table.add_row(printable(info.path), info.kind, _output(info), heatmap)
+    terminal.show(table, sys.stdout)
+
+
+def _show(infos: Sequence[LayerInfo], root: str | None) -> None:
+    """A table for a screen: a tree below a root, or paths without one; each reason is said once."""
+    from rich.text import Text  # noqa: PLC0415
+
+    table = terminal.table("path", "kind", "output", "heatmap")
+    paths = [info.path for info in infos]
+    if root is not None:
+        table.add_row(Text(printable(root), style="dim"))
+    guides = _guides(paths) if root is not None else [""] * len(paths)
+    names = _own_parts(paths) if root is not None else paths
+    reasons: dict[str, int] = {}
+    for info, guide, name in zip(infos, guides, names, strict=True):
+        # The guides stand for what a path begins with, so that long ones fit a line.
+        style = "bold green" if info.chosen else "not dim"
+        path = Text(guide, style="dim", no_wrap=False).append(printable(name), style=style)
+        if info.explainable:
+            heatmap = Text("chosen" if info.chosen else "yes", style=style)
+        else:
+            mark = reasons.setdefault(info.reason, len(reasons) + 1)
+            heatmap = Text(f"no [{mark}]", style="dim")
+        kind = Text(info.kind, no_wrap=True, overflow="ellipsis")
+        table.add_row(path, kind, _output(info), heatmap)
+    # Where a line is too long, the kind gives way first, and then the path goes on below.
+    rest = max(len(_output(info)) for info in infos) + len("kind" + "heatmap") + 11
+    path_column, _, *others = table.columns
+    path_column.overflow, path_column.no_wrap = "fold", True
+    path_column.max_width = max(20, terminal.console(sys.stdout).width - rest)
+    for column in others:
+        column.no_wrap = True
+    terminal.show(table, sys.stdout)
+    terminal.show_notes([f"{reason[:1].upper()}{reason[1:]}." for reason in reasons], sys.stdout)
+    inside = next((path for path, name in zip(paths, names, strict=True) if path != name), None)
+    if inside is not None:
+        terminal.say(f"The path of a layer inside another has both names: {inside}")
+
+
+def _output(info: LayerInfo) -> str:
+    """The shape of an output, which every reader knows to have one row an image."""
+    if info.shape is None:
+        return ""
+    return "x".join("?" if size is None else str(size) for size in info.shape[1:]) or "1"
 
 
 def _guides(paths: Sequence[str]) -> list[str]:

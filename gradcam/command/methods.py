@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from gradcam.cam.methods import METHODS
@@ -18,7 +19,7 @@ USAGE = "gradcam methods [OPTIONS]"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Only how they are printed."""
     parser.add_argument(
-        "--json", action="store_true", help="print one line of JSON a method on stdout"
+        "--json", action="store_true", help="print one line of JSON a method, and nothing else"
     )
 
 
@@ -29,14 +30,9 @@ def run(options: argparse.Namespace) -> int:
             facts = {"name": method.name, "summary": method.summary, "use_when": method.use_when}
             print(json.dumps({**facts, "paper": method.paper}))
         return 0
-    from rich import box  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    table.add_column("method", style="bold", no_wrap=True)
-    table.add_column("the map shows")
-    table.add_column("use it for")
+    table = terminal.table("method", "the map shows", "use it for")
+    table.columns[0].no_wrap = True
     for method in METHODS.values():
         table.add_row(method.name, f"{method.summary}.", method.use_when)
-    terminal.console().print(table)
+    terminal.show(table, sys.stdout)
     return 0

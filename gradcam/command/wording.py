@@ -46,6 +46,11 @@ INSTEAD: dict[str, str] = {
         " size, give another --size."
     ),
     # the question
+    "layer-not-found": (
+        "The model has no layer '{name}'.{hint} Expected the path of a layer, such as"
+        " 'backbone/conv', or a name that only one has. gradcam layers --model M shows all of them,"
+        " with --filter some."
+    ),
     "no-feature-map": (
         "The model '{name}' has no feature map before the target: {reason}. Expected a layer whose"
         " output is (batch, positions..., channels) with more than one position, such as a"

@@ -95,6 +95,11 @@ SENTENCES: dict[str, str] = {
         "Several classes are called '{name}': {indices}. Expected one. Give its number:"
         " --class {first}."
     ),
+    # layers
+    "filter-empty": (
+        "None of the {count} layers has '{text}' in its path or kind. Expected a part of a name, in"
+        " which * stands for anything. Leave --filter out to see all of them."
+    ),
     # photographs
     "photo-not-given": (
         "No photograph was given. Expected image files, folders with images, or patterns such as"
@@ -146,6 +151,9 @@ SENTENCES: dict[str, str] = {
     "note-frame": (
         "The layer looks through a spatial transformer and saw {share} of the photographs. The"
         " heatmaps are carried back to where it looked; the rest stays without colour."
+    ),
+    "note-top-all": (
+        "The output has no more than {count} classes: --class {asked} explains all of them."
     ),
     "warn-scaling-doubt": (
         "{layer} {doubt}, as if it expected pixels from 0 to 1, but it is given 0 to 255"

@@ -3,7 +3,8 @@
 SENTENCES: dict[str, str] = {
     "layer-not-found": (
         "The model has no layer '{name}'.{hint} Expected the path of a layer, such as"
-        " 'backbone/conv', or a name that only one has. All paths: {paths}."
+        " 'backbone/conv', or a name that only one has. See"
+        " gradcam.layers(model)."
     ),
     "layer-not-called": (
         "The layer '{name}' belongs to the model, but was not seen when the model ran.{hint}"

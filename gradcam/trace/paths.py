@@ -54,10 +54,9 @@ def resolve(recording: Recording, layer: Any) -> Call:
 
 
 def tappable(recording: Recording) -> str:
-    """The paths of the calls that can be tapped, for a sentence."""
-    return findings.listing(
-        [call.path for call in recording.calls if call.path and recording.leads_to_output(call)]
-    )
+    """The first and the last paths of the calls that can be tapped, for a sentence."""
+    paths = [call.path for call in recording.calls if call.path and recording.leads_to_output(call)]
+    return findings.listing(paths, limit=6)
 
 
 def _by_name(calls: Sequence[Call], name: str) -> list[Call]:
@@ -106,7 +105,6 @@ def _not_found(recording: Recording, layer: Any, name: str) -> LayerNotFoundErro
         "layer-not-found",
         name=name,
         hint=findings.suggestion(name, known),
-        paths=tappable(recording),
     )
 
 

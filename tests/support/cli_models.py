@@ -55,8 +55,8 @@ class Done:
 
     def __init__(self, status, out, err):
         self.status, self.out, self.err = status, out, err
-        # Tables break lines anywhere.
-        self.words = " ".join(err.split())
+        # All that a person reads; screens break lines anywhere.
+        self.words = " ".join(f"{out} {err}".split())
 
 
 def gradcam(*arguments):

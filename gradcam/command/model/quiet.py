@@ -25,7 +25,7 @@ def import_tensorflow(debug: bool = False) -> None:
     if debug:
         environment.require_tensorflow()
         return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # also where somebody's shell asks for less silence
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     warnings.simplefilter("ignore")
     logging.getLogger("absl").setLevel(logging.ERROR)

@@ -10,10 +10,12 @@ import tensorflow as tf
 
 from gradcam.errors import ImageError
 from gradcam.messages import findings
-from gradcam.trace import layouts, sources
+from gradcam.trace import layouts, paths, sources
 from gradcam.trace.feature_maps import FeatureMaps
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gradcam.trace.recording import Call, Recording
 
 _SCALING = {"Rescaling", "Normalization"}
@@ -28,6 +30,11 @@ class OutputInfo:
     shape: tuple[int | None, ...]
     ending: str
     data_format: str
+
+    @property
+    def is_yes_or_no(self) -> bool:
+        """Whether it is one unit with two sides."""
+        return self.shape[1:] == (1,) and self.ending == "sigmoid"
 
     @property
     def class_axis(self) -> int:
@@ -56,11 +63,16 @@ class Survey:
     arithmetic: tuple[str, ...]
 
 
-def survey(model: Any) -> Survey:
+def survey(model: Any, layers: Iterable[str | None] = ()) -> Survey:
     """Trace a model once and look at it.
+
+    Args:
+        model: as it was loaded.
+        layers: what `--layer` names; None is the automatic choice.
 
     Raises:
         ImageError: it has several inputs, or one that is no image.
+        LayerNotFoundError: it has no such layer.
 
     >>> model = keras.Sequential([
     ...     keras.Input((8, 8, 3)), keras.layers.Rescaling(1 / 255, name="scale"),
@@ -86,6 +98,9 @@ def survey(model: Any) -> Survey:
 
     def trace(image: tf.Tensor) -> list[tf.Tensor]:
         recording = source.record([image], None)
+        for name in layers:
+            if name is not None:
+                paths.resolve(recording, name)
         found.append(_look(recording, spec))
         return [output.value for output in recording.outputs]
 

@@ -35,6 +35,7 @@ def run(
     resume: bool,
     overwrite: bool,
     json_lines: TextIO | None,
+    table: TextIO,
 ) -> int:
     """Explain every photograph of a request.
 
@@ -45,6 +46,7 @@ def run(
         resume: leave what is done already as it is.
         overwrite: replace the results of a run with other settings.
         json_lines: where one line an image is printed, or None.
+        table: where the table of the results is printed.
 
     Returns:
         The exit status.
@@ -70,7 +72,8 @@ def run(
     record.begin()
     if done:
         terminal.say(f"{len(done)} of {len(request.photos)} images were done before.")
-    return _work(planned, record, done, json_lines)
+    seconds = _work(planned, record, done, json_lines)
+    return _finish(request, record, seconds, len(done), table)
 
 
 def _head(planned: Plan, model: Any) -> dict[str, Any]:
@@ -107,8 +110,8 @@ def _before(request: Request, head: dict[str, Any], *, overwrite: bool) -> dict[
     return {entry["path"]: entry for entry in old["images"]}
 
 
-def _work(planned: Plan, record: Manifest, done: set[str], json_lines: TextIO | None) -> int:
-    """Explain what is left; whatever ends it, the manifest says what is there."""
+def _work(planned: Plan, record: Manifest, done: set[str], json_lines: TextIO | None) -> float:
+    """Explain what is left, in how many seconds; whatever ends it, the manifest says what is there."""
     request = planned.request
     began = time.monotonic()
     finished = False
@@ -127,7 +130,7 @@ def _work(planned: Plan, record: Manifest, done: set[str], json_lines: TextIO | 
         if not finished:
             with contextlib.suppress(OSError):
                 record.close(complete=False)
-    return _finish(request, record, time.monotonic() - began, len(done))
+    return time.monotonic() - began
 
 
 def _explain(planned: Plan, record: Manifest, done: set[str], json_lines: TextIO | None) -> None:
@@ -150,7 +153,9 @@ def _print(entry: dict[str, Any], json_lines: TextIO | None) -> None:
         print(json.dumps(entry), file=json_lines, flush=True)
 
 
-def _finish(request: Request, record: Manifest, seconds: float, done_before: int) -> int:
+def _finish(
+    request: Request, record: Manifest, seconds: float, done_before: int, table: TextIO
+) -> int:
     """The report, the table, and the sentence that says where to look."""
     wanted = set(request.photos)
     entries = [entry for entry in record.entries() if entry["path"] in wanted]
@@ -162,13 +167,13 @@ def _finish(request: Request, record: Manifest, seconds: float, done_before: int
             look_at = report.write(request.out)
         except OSError as error:
             raise _full(request, error) from error
-    summary.show(entries)
+    summary.show(entries, table)
     failures = sum(entry["status"] == "failed" for entry in entries)
     count = len(entries) - done_before
-    rate = f" ({count / seconds:.1f} images/s)" if count > 1 else ""
+    rate = f" ({terminal.rate(count, seconds)})" if count > 1 else ""
     said = f", {failures} failed" if failures else ""
     terminal.say(f"{_images(len(entries))} in {terminal.duration(seconds)}{rate}{said}.")
-    terminal.say(f"Look at {findings.printable(look_at)}")
+    terminal.say(f"Look at {look_at}", wrap=False)
     return SOME_FAILED if failures else DONE
 
 

@@ -6,30 +6,24 @@ Nothing has been written yet. What remains to go wrong belongs to a single photo
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradcam.cam.explainer import Explainer
-from gradcam.command.model import labels, models, preprocessing
+from gradcam.command.model import preprocessing
 from gradcam.command.model.survey import OutputInfo, Survey, survey
+from gradcam.command.run import classes
 from gradcam.errors import ImageError, TargetError
 from gradcam.messages import findings
 from gradcam.targets import Output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from gradcam.command.model.preprocessing import Preprocess
     from gradcam.command.run.request import Request
-
-_TOP = re.compile(r"top(\d+)")
-
-SIDES = ("negative", "positive")
-"""What the sides of a single sigmoid unit are called where nobody names them."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +91,7 @@ def make(request: Request, model: Any, network: str | None) -> Plan:
     Raises:
         GradCamError: the request doesn't fit the model.
     """
-    known = survey(model)
+    known = survey(model, request.layers)
     channels_first, channels = _channels(known)
     height, width = _size(request, known, channels_first)
     name, reason = preprocessing.choose(request.preprocess, network, known)
@@ -106,11 +100,13 @@ def make(request: Request, model: Any, network: str | None) -> Plan:
         facts = {"layer": known.scaling[0], "doubt": known.doubt}
         warnings.append(findings.message("warn-scaling-doubt", **facts))
     number, output = _output(request, known)
-    names = _class_names(request, network, output, notes, warnings)
+    names = classes.names_of(request, network, output, notes, warnings)
     preprocess = preprocessing.function(name)
     example = preprocess(np.zeros((known.shape[0] or 1, height, width, channels), np.float32))
     example = np.moveaxis(example, -1, 1) if channels_first else example
-    questions = _questions(request, model, names, output, example)
+    asked = classes.asked(request.classes, names, output, notes)
+    questions = _questions(request, model, names, output, example, asked)
+    notes.append(_layers_said(request, questions))
     settings = _settings(request, questions, name, (height, width), names)
     return Plan(
         request=request,
@@ -170,52 +166,13 @@ def _output(request: Request, known: Survey) -> tuple[int, OutputInfo]:
     return number, known.outputs[number]
 
 
-def _class_names(
-    request: Request,
-    network: str | None,
-    output: OutputInfo,
-    notes: list[str],
-    warnings: list[str],
-) -> list[str] | None:
-    """The names given with the request, found beside the model, or known of the network."""
-    classes = output.shape[1:][output.class_axis] if len(output.shape) in {2, 4} else 1
-    possible = {classes, 2} if classes == 1 else {classes}
-    if request.labels is not None:
-        path, names = request.labels
-        if classes is not None and len(names) not in possible:
-            facts = {"path": findings.printable(path), "count": len(names), "classes": classes}
-            raise TargetError("labels-count", **facts)
-        return names
-    if network is not None:
-        found = models.class_names()
-        if found is None:
-            warnings.append(findings.message("warn-no-class-names"))
-        return found
-    beside = labels.beside(request.model)
-    found = _beside(beside, classes, possible, notes, warnings) if beside else None
-    is_yes_or_no = output.shape[1:] == (1,) and output.ending == "sigmoid"
-    return list(SIDES) if found is None and is_yes_or_no else found
-
-
-def _beside(
-    path: Path, classes: int | None, possible: set[Any], notes: list[str], warnings: list[str]
-) -> list[str] | None:
-    names = labels.read(path)
-    shown = findings.printable(path)
-    if classes is not None and len(names) not in possible:
-        facts = {"path": shown, "count": len(names), "classes": classes}
-        warnings.append(findings.message("warn-labels-count", **facts))
-        return None
-    notes.append(f"Class names: {len(names)}, from {shown}.")
-    return names
-
-
 def _questions(
     request: Request,
     model: Any,
     names: list[str] | None,
     output: OutputInfo,
     example: np.ndarray,
+    asked: Sequence[tuple[int | None, int | None]],
 ) -> tuple[Question, ...]:
     """The explainers, traced: what doesn't fit the model is refused before anything is written."""
     questions = []
@@ -226,36 +183,20 @@ def _questions(
                 layer,
                 method,
                 score=request.score,
+                max_channels=request.max_channels,
                 class_names=names,
                 batch_size=example.shape[0] if example.shape[0] > 1 else request.batch_size,
             )
-            for text in request.classes:
-                index, top_k = _target(text, names)
+            for index, top_k in asked:
                 target = index if request.output is None else Output(output.name, index)
                 (path,) = explainer.prepare(example, target, top_k)
                 questions.append(Question(explainer, path, method, target, top_k))
     return tuple(questions)
 
 
-def _target(text: str | None, names: list[str] | None) -> tuple[int | None, int | None]:
-    """The class, or the number of top classes, that `--class` means."""
-    if text is None:
-        return None, None
-    if names is not None and text in names:
-        indices = [index for index, name in enumerate(names) if name == text]
-        if len(indices) > 1:
-            listed = findings.listing(indices)
-            raise TargetError("class-ambiguous", name=text, indices=listed, first=indices[0])
-        return indices[0], None
-    top = _TOP.fullmatch(text)
-    if top:
-        return None, int(top[1])
-    if re.fullmatch(r"-?\d{1,9}", text):
-        return int(text), None
-    if names is None:
-        raise TargetError("class-without-names", name=text)
-    hint = findings.suggestion(text, names)
-    raise TargetError("unknown-class", name=text, names=findings.listing(names), hint=hint)
+def _layers_said(request: Request, questions: Sequence[Question]) -> str:
+    layers = findings.listing(list(dict.fromkeys(question.layer for question in questions)))
+    return f"Layer: {layers}{', the last feature map' if request.layers == (None,) else ''}."
 
 
 def _settings(
@@ -276,6 +217,7 @@ def _settings(
         "preprocess": preprocess,
         "size": list(size),
         "score": request.score,
+        "max_channels": request.max_channels,
         "output": request.output,
         "class_names": digest.hexdigest()[:16] if digest else None,
         "save": list(request.save),

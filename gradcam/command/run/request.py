@@ -37,6 +37,7 @@ class Request:
         preprocess: what `--preprocess` says, or None.
         size: (height, width), or None.
         score: `"logit"` or `"probability"`.
+        max_channels: how many channels scorecam and ablationcam try, or None for all.
         output: the name of one of several outputs, or None.
         labels: the file with class names and the names, or None.
         out: the folder of results.
@@ -55,6 +56,7 @@ class Request:
     preprocess: str | None
     size: tuple[int, int] | None
     score: str
+    max_channels: int | None
     output: str | None
     labels: tuple[Path, list[str]] | None
     out: Path
@@ -85,13 +87,14 @@ def read(options: argparse.Namespace) -> Request:
         preprocess=options.preprocess,
         size=_size(options.size),
         score=options.score,
+        max_channels=_count("--max-channels", options.max_channels),
         output=options.output,
         labels=_labels(options.class_names),
         out=out,
         save=_choices("--save", _several(options.save) or ("overlay",), KINDS),
         alpha=_alpha(options.alpha),
         colormap=_colormap(options.colormap),
-        batch_size=_count("--batch-size", options.batch_size),
+        batch_size=_count("--batch-size", options.batch_size) or IMAGES_AT_ONCE,
         report=not options.no_report,
     )
     for place in (out, *out.parents):
@@ -146,7 +149,9 @@ def _colormap(name: str) -> str:
     return _choices("--colormap", (name,), sorted(COLORMAPS))[0]
 
 
-def _count(option: str, text: str) -> int:
+def _count(option: str, text: str | None) -> int | None:
+    if text is None:
+        return None
     if not re.fullmatch(r"\d{1,6}", text) or not int(text):
         raise _wrong(option, text, "a number from 1")
     return int(text)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from gradcam.command import terminal
 from gradcam.messages import findings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from rich.console import Console
+    from rich.table import Table
 
 ROWS = 40
 """Images shown; those that failed are always shown."""
@@ -22,66 +22,90 @@ ROWS = 40
 CLASSES_SHOWN = 3
 
 
-def show(entries: Iterable[dict[str, Any]]) -> None:
-    """Print image, top classes, score, layer and warnings of each image, and what they mean."""
+def show(entries: Iterable[dict[str, Any]], out: TextIO) -> None:
+    """Print what was found in each image; what there is to know about it goes to stderr."""
     listed = list(entries)
     done = [entry for entry in listed if entry["status"] == "done"]
     shown = {entry["path"] for entry in done[:ROWS]}
-    rows = [entry for entry in listed if entry["path"] in shown or entry["status"] == "failed"]
-    screen = terminal.console()
     warnings: dict[str, int] = {}
-    screen.print(_table(rows, warnings))
+    rows = [
+        row
+        for entry in listed
+        if entry["path"] in shown or entry["status"] == "failed"
+        for row in _rows(entry, warnings)
+    ]
+    terminal.show(_table(rows, is_screen=terminal.is_screen(out)), out)
     if len(done) > ROWS:
-        screen.print(Text(f"... and {len(done) - ROWS} more, all in manifest.json."), style="dim")
+        terminal.say(f"... and {len(done) - ROWS} more, all in manifest.json.")
     shares = [found["seen"] for e in done for found in e["maps"] if "seen" in found]
     if shares:
-        said = findings.message("note-frame", share=_share(sum(shares) / len(shares)))
-        screen.print(Text(said))
-    for sentence, number in warnings.items():
-        _note(screen, f"[{number}]", sentence)
+        terminal.say(findings.message("note-frame", share=_share(sum(shares) / len(shares))))
+    terminal.show_notes(list(warnings), sys.stderr)
 
 
-def _table(entries: Sequence[dict[str, Any]], warnings: dict[str, int]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    table.add_column("image", overflow="fold")
-    table.add_column("top classes", overflow="fold")
-    table.add_column("score", justify="right")
-    table.add_column("layer", overflow="fold")
-    table.add_column("warnings", no_wrap=True)
-    for entry in entries:
-        image = Text(findings.printable(entry["path"]))
-        if entry["status"] == "failed":
-            reason = Text(f"failed: {findings.printable(entry['reason'])}", style="red")
-            table.add_row(image, reason, "", "", "")
-        else:
-            _add(table, image, entry, warnings)
+def _table(rows: Sequence[_Row], *, is_screen: bool) -> Table:
+    """A table without columns that would say nothing new."""
+    done = [row for row in rows if not row.is_failed]
+    columns = {"image": "image", "top classes": "top"}
+    is_another = any(row.likeliest and row.target not in row.likeliest for row in done)
+    columns |= {"explained": "target"} if is_another else {}
+    columns |= {"score": "score"}
+    columns |= {"layer": "layers"} if len({row.layers for row in done}) > 1 else {}
+    columns |= {"warnings": "marks"} if any(row.marks for row in done) else {}
+    table = terminal.table(*columns)
+    for column in table.columns:
+        column.overflow = "fold"
+        column.justify = "right" if column.header == "score" else "left"
+    before = ""
+    for row in rows:
+        cells = [getattr(row, attribute) for attribute in columns.values()]
+        if is_screen and row.image == before:  # elsewhere a row is read by itself
+            cells[:2] = "", ""
+        before = row.image
+        table.add_row(*map(Text, cells), style="red" if row.is_failed else "")
     return table
 
 
-def _add(table: Table, image: Text, entry: dict[str, Any], warnings: dict[str, int]) -> None:
+@dataclass(frozen=True)
+class _Row:
+    """What the table says of an image, or of one of the classes that were explained of it."""
+
+    image: str
+    top: str
+    likeliest: tuple[str, ...] = ()
+    target: str = ""
+    score: str = ""
+    layers: str = ""
+    marks: str = ""
+    is_failed: bool = False
+
+
+def _rows(entry: dict[str, Any], warnings: dict[str, int]) -> Iterator[_Row]:
     """A row for each class that was explained: methods and layers have the same score."""
+    image = findings.printable(entry["path"])
+    if entry["status"] == "failed":
+        yield _Row(image, f"failed: {findings.printable(entry['reason'])}", is_failed=True)
+        return
     targets: dict[str, list[dict[str, Any]]] = {}
     for found in entry["maps"]:
         targets.setdefault(found["target"], []).append(found)
-    top = "  ".join(
+    top = ", ".join(
         f"{findings.printable(name)} {_share(share)}"
         for name, share in entry["top"][:CLASSES_SHOWN]
     )
-    likeliest = entry["top"][0][0] if entry["top"] else None
-    for number, (target, maps) in enumerate(targets.items()):
-        score = f"{maps[0]['score']:.3g}"
-        if target != likeliest and likeliest is not None:
-            score = f"{findings.printable(target)} {score}"
+    likeliest = tuple(findings.printable(name) for name, _ in entry["top"][:1])
+    for target, maps in targets.items():
         layers = dict.fromkeys(findings.printable(found["layer"]) for found in maps)
         said = dict.fromkeys(sentence for found in maps for sentence in found["warnings"])
-        marks = [f"[{warnings.setdefault(text, len(warnings) + 1)}]" for text in said]
-        first = number == 0
-        table.add_row(
-            image if first else "",
-            top if first else "",
-            score,
-            Text(", ".join(layers)),
-            Text(" ".join(marks), style="yellow"),
+        numbers = sorted(warnings.setdefault(text, len(warnings) + 1) for text in said)
+        yield _Row(
+            image=image,
+            top=top,
+            likeliest=likeliest,
+            target=findings.printable(target),
+            score=f"{maps[0]['score']:.3g}",
+            layers=", ".join(layers),
+            marks=" ".join(f"[{number}]" for number in numbers),
         )
 
 
@@ -94,9 +118,3 @@ def _share(share: float) -> str:
     if 0.995 <= share < 1:
         return ">99%"
     return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
-
-
-def _note(screen: Console, mark: str, sentence: str) -> None:
-    grid = Table.grid(padding=(0, 1))
-    grid.add_row(Text(mark, style="yellow"), Text(sentence))
-    screen.print(grid)

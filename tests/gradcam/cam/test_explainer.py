@@ -403,6 +403,15 @@ def test_the_result_is_frozen_and_describes_itself():
     assert found.maps.dtype == found.heatmaps.dtype == np.float32
 
 
+def test_an_explainer_says_what_it_explains():
+    model = cnn()
+    assert repr(gradcam.Explainer(model)) == (
+        f"Explainer(gradcam of the last feature map in '{model.name}')"
+    )
+    pair = gradcam.Explainer(model, ["conv1", "conv2"], "layercam")
+    assert repr(pair) == f"Explainer(layercam of 'conv1' and 'conv2' in '{model.name}')"
+
+
 def test_an_explainer_does_not_grow():
     model, _, _ = nested(2)
     explain = gradcam.Explainer(model)

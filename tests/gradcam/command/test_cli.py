@@ -2,8 +2,11 @@
 
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
+import termios
 
 import keras
 import pytest
@@ -11,8 +14,10 @@ from keras import layers
 
 import gradcam as package
 from gradcam.cam.methods import METHODS
+from gradcam.command import layers as layers_command
 from gradcam.command import main as cli
 from gradcam.command import terminal
+from gradcam.trace.feature_maps import LayerInfo
 from tests.support.cli_models import ROOT, command, gradcam, network
 
 SLOW_TO_IMPORT = ("tensorflow", "keras", "numpy", "cv2")
@@ -87,31 +92,128 @@ def test_setup_names_the_command():
     assert "gradcam = gradcam.command.main:main" in (ROOT / "setup.cfg").read_text(encoding="utf-8")
 
 
-def test_layers_is_a_tree_on_stderr(tmp_path):
-    keras.utils.set_random_seed(0)
+@pytest.fixture(scope="module")
+def nested(tmp_path_factory):
+    """A model inside of another."""
     inner = keras.Sequential(
         [keras.Input((12, 12, 3)), layers.Conv2D(4, 3, name="conv")], name="backbone"
     )
-    model = keras.Sequential(
-        [
-            keras.Input((12, 12, 3)),
-            inner,
-            layers.GlobalAveragePooling2D(name="pool"),
-            layers.Dense(2, name="scores"),
-        ],
-        name="whole",
-    )
-    model.save(tmp_path / "m.keras")
-    done = gradcam("layers", "--model", tmp_path / "m.keras")
+    parts = [
+        keras.Input((12, 12, 3)),
+        inner,
+        layers.GlobalAveragePooling2D(name="pool"),
+        layers.Dense(2, name="scores"),
+    ]
+    path = tmp_path_factory.mktemp("model") / "nested.keras"
+    keras.Sequential(parts, name="whole").save(path)
+    return path
+
+
+def lines_of(text):
+    return [re.split(r" {2,}", line.strip()) for line in text.splitlines()]
+
+
+def test_layers_is_a_line_a_layer_where_another_program_reads_it(nested):
+    done = gradcam("layers", "--model", nested)
     assert done.status == 0
+    assert done.err == ""
+    assert lines_of(done.out) == [
+        ["path", "kind", "output", "heatmap"],
+        ["backbone", "Sequential", "10x10x4", "yes"],
+        ["backbone/conv", "Conv2D", "10x10x4", "chosen"],
+        ["pool", "GlobalAveragePooling2D", "4", "no: it has no axes of positions"],
+        ["scores", "Dense", "2", "no: it has no axes of positions"],
+    ]
+
+
+def on_screen(*arguments):
+    """What the command prints on a terminal of 80 columns, as lines without colours."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (50, 80))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
+    for name in ("COLUMNS", "TF_CPP_MIN_LOG_LEVEL"):
+        environment.pop(name, None)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gradcam", *map(str, arguments)],
+        env=environment | {"TF_CPP_MIN_LOG_LEVEL": "0"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    printed = b""
+    while True:
+        try:
+            piece = os.read(ours, 10_000)
+        except OSError:  # nobody is left to write
+            break
+        if not piece:
+            break
+        printed += piece
+    os.close(ours)
+    assert process.wait(120) == 0, printed.decode()
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", printed.decode())
+    return [line.rstrip() for line in text.replace("\r", "").splitlines()]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such terminals")
+def test_layers_is_a_tree_on_a_screen_and_says_everything_once(nested):
+    printed = on_screen("layers", "--model", nested)
+    assert max(map(len, printed)) <= 80
+    words = [line.split() for line in printed if line]
+    assert words[0] == ["path", "kind", "output", "heatmap"]
+    assert words[2:8] == [  # and nothing of what TensorFlow says about itself
+        ["whole"],
+        ["├─", "backbone", "Sequential", "10x10x4", "yes"],
+        ["│", "└─", "conv", "Conv2D", "10x10x4", "chosen"],
+        ["├─", "pool", "GlobalAveragePooling2D", "4", "no", "[1]"],
+        ["└─", "scores", "Dense", "2", "no", "[1]"],
+        ["[1]", "It", "has", "no", "axes", "of", "positions."],
+    ]
+    said = " ".join(" ".join(printed).split())
+    assert said.count("no axes of positions") == 1
+    assert "has both names: backbone/conv" in said
+    assert "Without --layer, backbone/conv is explained" in said
+
+
+def test_a_long_path_stays_whole_on_a_screen_and_the_kind_gives_way(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "a_convolution_with_a_name_of_nearly_as_many_letters_as_there_is_room"
+    infos = [
+        LayerInfo("backbone", "Functional", (None, 6, 6, 2), True, ""),
+        LayerInfo(f"backbone/{name}"[:60], "LayerNormalization", (None, 6, 6, 2), True, ""),
+        LayerInfo(f"backbone/{name}" * 2, "LayerNormalization", (None, 6, 6, 2), True, ""),
+    ]
+    layers_command._show(infos, "whole")
+    printed = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert max(map(len, printed)) <= 80
+    assert [line.split()[-1] for line in printed if "6x6x2" in line] == ["yes"] * 3
+    drawn = "".join("".join(printed).split())
+    assert name * 2 in drawn.replace("backbone/", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("CONV", ["backbone/conv"]),
+        ("backbone", ["backbone", "backbone/conv"]),
+        ("b*/c*v", ["backbone/conv"]),
+        ("dense", ["scores"]),
+    ],
+)
+def test_layers_can_be_filtered_by_path_and_kind(nested, text, paths):
+    done = gradcam("layers", "--model", nested, "--filter", text)
+    assert [line[0] for line in lines_of(done.out)[1:]] == paths
+    done = gradcam("layers", "--model", nested, "--filter", text, "--json")
+    assert [json.loads(line)["path"] for line in done.out.splitlines()] == paths
+
+
+def test_a_filter_that_leaves_nothing_is_said(nested):
+    done = gradcam("layers", "--model", nested, "--filter", "[1]")
+    assert done.status == 2
     assert done.out == ""
-    assert "├─ backbone " in done.err
-    assert "│  └─ conv " in done.err
-    assert "└─ scores " in done.err
-    assert "(None, 10, 10, 4)" in done.err
-    assert "chosen: the last feature map" in done.words
-    assert "no: it has no axes of positions" in done.words
-    assert "Without --layer, backbone/conv is chosen" in done.words
+    assert "None of the 4 layers has '[1]' in its path or kind." in done.words
 
 
 def test_a_model_without_feature_maps_has_nothing_to_choose(tmp_path):
@@ -136,10 +238,10 @@ def test_json_goes_to_stdout_alone(model):
 def test_methods_is_the_registry():
     done = gradcam("methods")
     assert done.status == 0
-    assert done.out == ""
-    for method in METHODS.values():
-        assert method.name in done.err
-    assert METHODS["gradcam"].use_when.split(",")[0] in done.words
+    assert done.err == ""
+    assert lines_of(done.out)[1:] == [
+        [method.name, f"{method.summary}.", method.use_when] for method in METHODS.values()
+    ]
 
 
 def test_an_unexpected_error_is_a_sentence_and_debug_shows_it(monkeypatch):
@@ -198,7 +300,7 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(monkeypatch, capsys)
         for _ in range(6):
             step()
     printed = capsys.readouterr().err
-    assert printed == "3 of 6 images, 0.2 images/s, 12 s left\n"
+    assert printed == "3 of 6 images, 4 s an image, 12 s left\n"
 
 
 def test_progress_is_a_bar_on_a_terminal(monkeypatch, capsys):

@@ -135,7 +135,7 @@ USAGE = {
     "class without names": (["fine.jpg", *MODEL, "--class", "cat"], "no class names to look it up"),
     "class out of range": (["fine.jpg", *MODEL, "--class", "3"], "Class 3 is out of range"),
     "class negative": (["fine.jpg", *MODEL, "--class", "-1"], "Class -1 is out of range"),
-    "too many top classes": (["fine.jpg", *MODEL, "--class", "top4"], "at most 3"),
+    "no top classes": (["fine.jpg", *MODEL, "--class", "top0"], "a number from 1"),
     "method unknown": (["fine.jpg", *MODEL, "--method", "grad-cam"], "Did you mean 'gradcam'"),
     "colormap unknown": (["fine.jpg", *MODEL, "--colormap", "veridis"], "'viridis'"),
     "kind unknown": (["fine.jpg", *MODEL, "--save", "overlays"], "Did you mean 'overlay'"),

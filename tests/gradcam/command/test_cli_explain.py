@@ -14,7 +14,7 @@ from keras import layers
 
 import gradcam as package
 import keras_stn
-from gradcam.command.run import results
+from gradcam.command.run import plan, results
 from tests.support.cli_models import (
     NAMES,
     command,
@@ -169,6 +169,78 @@ def test_several_methods_layers_and_classes(tmp_path):
         found["images"][0]["photo"],
         *(name for entry in maps for name in entry["files"].values()),
     }
+
+
+def rows(text):
+    """The cells of a table that no screen shows."""
+    return [re.split(r" {2,}", line.strip()) for line in text.splitlines()]
+
+
+def test_the_table_is_printed_on_stdout_and_all_else_on_stderr(tmp_path):
+    done = explain(tmp_path, "--class-names", "names.txt")
+    entries = manifest(tmp_path)["images"]
+    assert rows(done.out) == [["image", "top classes", "score"]] + [
+        [
+            entry["path"],
+            ", ".join(f"{name} {share:.0%}" for name, share in entry["top"]),
+            f"{entry['maps'][0]['score']:.3g}",
+        ]
+        for entry in entries
+    ]
+    assert done.err.splitlines()[:3] == [
+        "Loading m.keras ...",
+        "Preprocessing: raw, the model scales the pixels itself (Rescaling 'scale').",
+        "Layer: conv2, the last feature map.",
+    ]
+    assert done.err.splitlines()[-1] == f"Look at {tmp_path}/manifest.json"
+
+
+def test_each_row_of_the_table_says_what_it_is_about(tmp_path):
+    options = ("--class", "top2", "--layer", "conv1,conv2", "--method", "gradcam,eigencam")
+    done = explain(tmp_path, *options, photos=("in/cat.jpg",))
+    header, first, second = rows(done.out)
+    assert header == ["image", "top classes", "explained", "score", "warnings"]
+    assert first[:2] == second[:2]
+    image = manifest(tmp_path)["images"][0]
+    assert [first[2], second[2]] == [name for name, _ in image["top"][:2]]
+    assert first[-1].startswith("[1]")
+    assert "[1] 'eigencam' does not look at the target" in done.words
+    assert "Layer: conv1, conv2." in done.err
+
+
+def test_with_json_the_table_leaves_stdout_to_machines(tmp_path):
+    done = explain(tmp_path, "--json", photos=("in/cat.jpg",))
+    assert [json.loads(line)["path"] for line in done.out.splitlines()] == ["in/cat.jpg"]
+    assert "image" in done.err.split()
+    assert "top classes" in done.err
+
+
+@pytest.mark.parametrize("method", ["scorecam", "ablationcam"])
+def test_max_channels_is_that_of_the_python_api(tmp_path, method):
+    options = ("--method", method, "--max-channels", "1", "--save", "map", "--class", "0")
+    done = explain(tmp_path, *options, photos=("in/cat.jpg",))
+    assert done.status == 0, done.err
+    found = manifest(tmp_path)
+    assert found["settings"]["max_channels"] == 1
+    model, image = keras.models.load_model("m.keras"), package.read_images("in/cat.jpg", 16)
+    expected, every = (
+        package.explain(model, image, 0, method=method, max_channels=count).maps[0]
+        for count in (1, None)
+    )
+    saved = np.load(tmp_path / found["images"][0]["maps"][0]["files"]["map"])
+    np.testing.assert_allclose(saved, expected, rtol=1e-5, atol=1e-6)
+    assert np.abs(expected - every).max() > 5e-5
+
+
+def test_a_misspelt_layer_is_answered_with_near_ones_before_anything_is_traced(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(plan, "Explainer", None)
+    done = explain(tmp_path / "out", "--layer", "conv2,conv3")
+    assert done.status == 2
+    assert "has no layer 'conv3'. Did you mean 'conv2' or 'conv1'? Expected" in done.words
+    assert "gradcam layers --model M shows all of them" in done.words
+    assert not (tmp_path / "out").exists()
 
 
 def test_classes_can_be_named_and_repeated(tmp_path):
@@ -457,9 +529,9 @@ def test_the_table_is_short_but_shows_every_failure(tmp_path):
         data = encoded(picture(8, 8)) if number != 42 else b"no picture"
         (tmp_path / "in" / f"{number:02}.jpg").write_bytes(data)
     done = explain(tmp_path / "out", photos=(tmp_path / "in",))
-    assert "/39.jpg" in done.err
-    assert "/40.jpg" not in done.err
-    assert "/42.jpg" in done.err
+    assert "/39.jpg" in done.out
+    assert "/40.jpg" not in done.out
+    assert "/42.jpg" in done.out
     assert "... and 2 more, all in manifest.json." in done.err
 
 

@@ -1,12 +1,12 @@
 """The command speaks of its own options, and ends with a sentence whatever a user's code raises."""
 
+import json
 import os
 import re
 import string
 
 import keras
 import pytest
-from keras import layers
 
 from gradcam.command import wording
 from gradcam.command.model import foreign
@@ -74,11 +74,12 @@ def test_the_sentences_of_python_come_back():
 @pytest.mark.parametrize(
     ("model", "options", "status", "words"),
     [
-        ("m.keras", ["--class", "top9"], 2, "Received --class top9. Expected at most 3"),
+        ("m.keras", ["--class", "top0"], 2, "Received --class top0. Expected a number from 1"),
+        ("m.keras", ["--max-channels", "0"], 2, "Received --max-channels='0'. Expected a number"),
         ("m.keras", ["--class", "0,1"], 2, "Received --class '0,1' but no class names"),
         ("m.keras", ["--signature", "x"], 2, "Received --signature x for"),
         ("m.keras", ["--size", "99999x99999"], 2, "4096x4096 at most"),
-        ("yesno.keras", ["--class", "top2"], 2, "leave --class out"),
+        ("yesno.keras", ["--class", "top0"], 2, "leave --class out"),
         ("yesno.keras", ["--class", "positve"], 2, "Did you mean 'positive'?"),
         ("age.keras", [], 0, "what makes it larger was explained"),
         ("age.keras", ["--class", "1"], 2, "Received --class 1, but the output is one linear"),
@@ -149,18 +150,23 @@ def test_own_errors_pass_and_an_interrupt_too():
         foreign.call(stopped, None)
 
 
-def test_the_tree_of_a_nested_model_keeps_its_lines(tmp_path):
-    inner_input = keras.Input((8, 8, 3))
-    deep = layers.Conv2D(2, 3, name="a_convolution_with_a_name_of_many_many_letters_in_it")
-    inner = keras.Model(inner_input, deep(inner_input), name="a_backbone_with_a_name_as_long")
-    model = keras.Sequential([keras.Input((8, 8, 3)), inner, layers.Flatten(), layers.Dense(2)])
-    model.save(tmp_path / "nested.keras")
-    done = gradcam("layers", "--model", tmp_path / "nested.keras")
-    (line,) = [text for text in done.err.splitlines() if "─ a_convolution" in text]
-    assert line.lstrip().startswith("│  └─ a_convolution_with_a_name_of_many_many_letters_in_it ")
-    assert "(None, 6, 6, 2)" in line
-    path = "a_backbone_with_a_name_as_long/a_convolution_with_a_name_of_many_many_letters_in_it"
-    assert f"has both names: {path}" in done.words
+@pytest.mark.parametrize(
+    ("model", "asked", "targets"),
+    [
+        ("m.keras", "top9", 3),
+        ("yesno.keras", "top3", 2),
+        ("yesno.keras", "top2", 2),
+        ("yesno.keras", "top1", 1),
+    ],
+)
+def test_more_top_classes_than_there_are_mean_all(folder, model, asked, targets):
+    done = explain(folder, "--class", asked, "--json", model=model)
+    assert done.status == 0, done.err
+    maps = json.loads(done.out)["maps"]
+    assert len({entry["target"] for entry in maps}) == len(maps) == targets
+    is_fewer = asked in {"top9", "top3"}
+    note = f"no more than {targets} classes: --class {asked} explains all of them."
+    assert (note in done.words) == is_fewer
 
 
 @pytest.mark.parametrize("place", ["first", "last"])
