@@ -9,8 +9,7 @@ import tensorflow as tf
 
 from gradcam.cam.evidence import HALF_SCALE
 from gradcam.doctor.diagnosis import Finding, LayerGradient, finding, reworded
-from gradcam.doctor.measures import norm
-from gradcam.doctor.saturation import SaturableOperation, saturable_operations
+from gradcam.doctor.measures import SaturableOperation, norm, saturable_operations
 from gradcam.doctor.traced_model import describe, image_numbers
 from gradcam.doctor.user_code import finding_of
 from gradcam.doctor.weight_values import has_zero_kernel
@@ -54,7 +53,7 @@ class GradientsCheck:
             call: gradient is not None for call, gradient in zip(self.calls, found, strict=True)
         }
         self._gradients = dict(zip(self.calls, found, strict=True))
-        self._saturable = saturable_operations(traced)
+        self._saturable = saturable_operations(traced.score_operations)
         self.tensors = {
             "layers": [
                 {} if gradient is None else traced.measures.gradient(gradient) for gradient in found
@@ -128,7 +127,7 @@ class GradientsCheck:
             return
         outputs = [call.outputs[0] for call in hit]
         found = blockers.stops(outputs, traced.scores)
-        found += [(op, _without_gradient(op)) for op in self._missing]
+        found += [(op, blockers.without_gradient(op)) for op in self._missing]
         found = found or blockers.custom_stops(outputs, traced.scores)
         seen = set()
         for operation, words in sorted(found, key=lambda pair: pair[0].name):
@@ -275,13 +274,6 @@ def _size(known: dict[str, Any]) -> float:
     """The norm of a gradient, above zero unless it is zero everywhere."""
     smallest = 0.0 if known["zeros"] == 1 else float(np.finfo(np.float32).tiny)
     return max(norm(known["squares"]), smallest)
-
-
-def _without_gradient(operation: tf.Operation) -> str:
-    """An operation that has no gradient, in words."""
-    if operation.type == "EagerPyFunc":
-        return "a Python function that leaves TensorFlow (tf.py_function)"
-    return f"{operation.type}, which has no gradient,"
 
 
 def _can_learn(call: Call) -> bool:

@@ -82,7 +82,7 @@ def _of_arrays(source: Source, images: Any) -> Iterator[Finding]:
             continue
         dtype = tf.as_dtype(array.dtype)
         if shape is not None and len(array.shape) == len(shape) - 1 and len(shape) > 2:
-            facts = {"shape": tuple(array.shape), "expected": _expected(shape)}
+            facts = {"shape": tuple(array.shape), "expected": inputs.expected_shape(shape)}
             yield finding("input-no-batch-axis", "warning", WHERE, **facts)
         if not tf.as_dtype(expected).is_floating:
             yield from _truncated(array, dtype, expected)
@@ -295,8 +295,3 @@ def _channel_axis(norm: Call, received: tf.Tensor) -> int:
     return (
         int(axis) % int(received.shape.rank) if isinstance(axis, int) else received.shape.rank - 1
     )
-
-
-def _expected(shape: tuple[int | None, ...]) -> str:
-    sizes = ["any" if size is None else str(size) for size in shape[1:]]
-    return f"({', '.join(['batch', *sizes])})"

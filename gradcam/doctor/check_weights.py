@@ -250,7 +250,7 @@ def _python_functions(
     """The functions of `tf.py_function` between a layer and the outputs, in words."""
     between = descendants(outputs, ancestors(ends))
     return [
-        f"a Python function that leaves TensorFlow (tf.py_function){blockers.place(op, recording)}"
+        blockers.without_gradient(op) + blockers.place(op, recording)
         for op in between
         if op.type == "EagerPyFunc"
     ]

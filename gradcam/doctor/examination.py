@@ -17,7 +17,6 @@ from gradcam.doctor.check_map import MapCheck
 from gradcam.doctor.check_outputs import OutputsCheck
 from gradcam.doctor.check_transformers import TransformersCheck
 from gradcam.doctor.check_weights import WeightsCheck
-from gradcam.doctor.consequences import without_consequences
 from gradcam.doctor.diagnosis import (
     Diagnosis,
     Finding,
@@ -26,6 +25,7 @@ from gradcam.doctor.diagnosis import (
     from_error,
     ordered,
     reworded,
+    without_consequences,
 )
 from gradcam.doctor.traced_model import TracedModel, trace_model
 from gradcam.doctor.unbuilt import UnbuiltSource

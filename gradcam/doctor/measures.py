@@ -7,13 +7,25 @@ to it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+# A slope below this is as good as none.
+_NO_SLOPE = 1e-6
+_WORDS = {
+    "Relu": "ReLU",
+    "Relu6": "ReLU",
+    "Sigmoid": "sigmoid",
+    "Softmax": "softmax",
+    "Tanh": "tanh",
+    "HardSigmoid": "sigmoid",
+}
 
 
 class Measures:
@@ -64,6 +76,47 @@ class Measures:
         if key not in self._axes:
             self._axes[key] = tf.constant(key, tf.int32)
         return self._axes[key]
+
+
+@dataclass(frozen=True)
+class SaturableOperation:
+    """An operation that lets no gradient through where its values are at the end of their range.
+
+    Attributes:
+        operation: the operation.
+        word: its name in words.
+        share: the share of its values without a slope.
+    """
+
+    operation: tf.Operation
+    word: str
+    share: tf.Tensor
+
+
+def saturable_operations(operations: Iterable[tf.Operation]) -> list[SaturableOperation]:
+    """Those among some operations that let no gradient through at the end of their range."""
+    found = []
+    for operation in operations:
+        word = _WORDS.get(operation.type)
+        if word is not None and operation.outputs[0].shape.rank:
+            found.append(SaturableOperation(operation, word, _share(word, operation)))
+    return found
+
+
+def _share(word: str, operation: tf.Operation) -> tf.Tensor:
+    values = operation.outputs[0]
+    match word:
+        case "ReLU":
+            flat = values <= 0
+            if operation.type == "Relu6":
+                flat |= values >= 6
+        case "sigmoid":
+            flat = values * (1 - values) < _NO_SLOPE
+        case "tanh":
+            flat = 1 - values * values < _NO_SLOPE
+        case _:
+            flat = tf.reduce_max(values, -1) > 1 - _NO_SLOPE
+    return tf.reduce_mean(tf.cast(flat, tf.float32))
 
 
 def are_alike(rows: Sequence[dict[str, np.ndarray]]) -> bool:

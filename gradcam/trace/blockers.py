@@ -93,7 +93,14 @@ def unregistered(
         operation = next((op for op in between if str(error).endswith(f": {op.type}")), None)
     if operation is None:
         return str(error)
-    return f"{operation.type}, which has no gradient{place(operation, recording)}"
+    return without_gradient(operation) + place(operation, recording)
+
+
+def without_gradient(operation: tf.Operation) -> str:
+    """An operation that TensorFlow has no gradient for, in words."""
+    if operation.type == "EagerPyFunc":  # it has one, which fails for what leaves TensorFlow
+        return "a Python function that leaves TensorFlow (tf.py_function)"
+    return f"{operation.type} (which has no gradient)"
 
 
 def unregistered_operation(error: LookupError, recording: Recording) -> tf.Operation | None:

@@ -206,7 +206,7 @@ def tensors(source: Source, images: Any) -> list[Any]:
                 "images-shape",
                 shape=sizes,
                 name=name,
-                expected=_expected(spec.shape),
+                expected=expected_shape(spec.shape),
                 advice=_shape_advice(sizes, spec.shape),
             )
     return leaves
@@ -229,7 +229,7 @@ def misfit(source: Source, batch: Batch) -> ImageError | None:
                 "images-shape",
                 shape=array.shape,
                 name=f" {number}" if len(known) > 1 else "",
-                expected=_expected(shape),
+                expected=expected_shape(shape),
                 advice=_shape_advice(array.shape, shape),
             )
     return None
@@ -313,7 +313,7 @@ def _fitted(array: np.ndarray, spec: InputSpec, several: bool) -> np.ndarray:
             "images-shape",
             shape=array.shape,
             name=name,
-            expected=_expected(shape),
+            expected=expected_shape(shape),
             advice=_shape_advice(array.shape, shape),
         )
     if shape[0] and len(array) % shape[0]:  # so many go through the model at once
@@ -341,7 +341,7 @@ def _rank_error(array: Any, shape: Sequence[int | None], name: str) -> GradCamEr
         shape=sizes,
         rank=len(sizes),
         name=name,
-        expected=_expected(shape),
+        expected=expected_shape(shape),
         advice=advice,
     )
 
@@ -361,6 +361,7 @@ def _shape_advice(sizes: Sequence[int], expected: Sequence[int | None]) -> str:
     return "Resize the images, for example with keras.ops.image.resize."
 
 
-def _expected(shape: Sequence[int | None]) -> str:
+def expected_shape(shape: Sequence[int | None]) -> str:
+    """The shape of a batch that an input takes, for a sentence."""
     sizes = ["any" if size is None else str(size) for size in shape[1:]]
     return f"({', '.join(['batch', *sizes])})"

@@ -455,7 +455,7 @@ stopped(
 
 
 stopped(
-    "ResizeArea, which has no gradient",
+    "ResizeArea (which has no gradient)",
     lambda x: tf.image.resize(x, (7, 7), method="area"),
 )
 
