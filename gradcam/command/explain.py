@@ -85,6 +85,14 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
         help="what is explained of a class; default: logit",
     )
     group.add_argument(
+        "--counterfactual", action="store_true", help="what speaks against the class, as if for it"
+    )
+    group.add_argument(
+        "--no-relu",
+        action="store_true",
+        help="also what speaks against the class, below the middle of the colours",
+    )
+    group.add_argument(
         "--max-channels",
         metavar="N",
         help="for scorecam and ablationcam: only so many channels, the most varied of each image",

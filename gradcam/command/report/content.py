@@ -45,6 +45,7 @@ def read(manifest: dict[str, Any], source: Callable[[str], str]) -> dict[str, An
         "opacity": round(100 * settings.get("alpha", 0.5)),
         "is_partly_seen": any(entry.get("seen", 1) < 1 for i in done for entry in i["maps"]),
         "colormap": settings.get("colormap", "turbo"),
+        "signed": settings.get("relu") is False,
         "warnings": [printable(text) for text in manifest.get("warnings", [])],
         "facts": _facts(manifest, settings),
         "shape": _shape(done),

@@ -37,6 +37,8 @@ class Request:
         preprocess: what `--preprocess` says, or None.
         size: (height, width), or None.
         score: `"logit"` or `"probability"`.
+        counterfactual: whether what speaks against the class is explained.
+        relu: whether only what speaks for it is shown.
         max_channels: how many channels scorecam and ablationcam try, or None for all.
         output: the name of one of several outputs, or None.
         labels: the file with class names and the names, or None.
@@ -56,6 +58,8 @@ class Request:
     preprocess: str | None
     size: tuple[int, int] | None
     score: str
+    counterfactual: bool
+    relu: bool
     max_channels: int | None
     output: str | None
     labels: tuple[Path, list[str]] | None
@@ -87,6 +91,8 @@ def read(options: argparse.Namespace) -> Request:
         preprocess=options.preprocess,
         size=_size(options.size),
         score=options.score,
+        counterfactual=options.counterfactual,
+        relu=not options.no_relu,
         max_channels=_count("--max-channels", options.max_channels),
         output=options.output,
         labels=_labels(options.class_names),

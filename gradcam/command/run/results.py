@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from gradcam.cam.explanation import Explanation
     from gradcam.command.run.plan import Plan
+    from gradcam.command.run.request import Request
     from gradcam.messages.notes import Note
 
 CLASSES_NAMED = 5
@@ -225,14 +226,14 @@ def _files(photo: Photo, found: Map, label: str, plan: Plan, written: list[Path]
     if "overlay" in request.save:
         contents["overlay"] = pictures.encode_jpeg(_overlay(photo, found, plan))
     if "heatmap" in request.save:
-        contents["heatmap"] = pictures.encode(pictures.colour(found.heatmap, request.colormap))
+        contents["heatmap"] = pictures.encode(_coloured(found.heatmap, request))
     if "map" in request.save:
         file = io.BytesIO()
         np.save(file, found.raw)
         contents["map"] = file.getvalue()
     names = {kind: files.name(photo.stem, parts, _ENDINGS[kind]) for kind in contents}
     if request.report:
-        ending, contents["report"] = _report_heat(photo, found, request.colormap)
+        ending, contents["report"] = _report_heat(photo, found, request)
         names["report"] = f"{REPORT_FILES}/{files.name(photo.stem, parts, ending)}"
     for kind, data in contents.items():
         _write(plan, names[kind], data, written)
@@ -242,10 +243,14 @@ def _files(photo: Photo, found: Map, label: str, plan: Plan, written: list[Path]
 _ENDINGS = {"overlay": ".overlay.jpg", "heatmap": ".heatmap.png", "map": ".map.npy"}
 
 
-def _report_heat(photo: Photo, found: Map, colormap: str) -> tuple[str, bytes]:
+def _coloured(heatmap: np.ndarray, request: Request) -> np.ndarray:
+    return pictures.colour(heatmap, request.colormap, signed=not request.relu)
+
+
+def _report_heat(photo: Photo, found: Map, request: Request) -> tuple[str, bytes]:
     """The heatmap in the photograph's proportions, transparent where the layer saw nothing."""
     height, width = _for_display(photo.shown, HEAT_SIDE).shape[:2]
-    heat = pictures.colour(pictures.stretch(found.heatmap, height, width), colormap)
+    heat = _coloured(pictures.stretch(found.heatmap, height, width), request)
     if found.coverage is None:
         return ".heat.jpg", pictures.encode_jpeg(heat, 85)
     seen = pictures.stretch(found.coverage, height, width)
@@ -261,7 +266,9 @@ def _overlay(photo: Photo, found: Map, plan: Plan) -> np.ndarray:
     if found.coverage is not None:
         coverage = pictures.stretch(found.coverage, height, width)[np.newaxis]
     request, shown = plan.request, photo.shown[np.newaxis]
-    mixed: np.ndarray = pictures.overlay(shown, heatmap, request.alpha, request.colormap, coverage)
+    mixed: np.ndarray = pictures.overlay(
+        shown, heatmap, request.alpha, request.colormap, coverage, signed=not request.relu
+    )
     return mixed[0]
 
 

@@ -14,6 +14,7 @@ from keras import layers
 
 import gradcam as package
 import keras_stn
+from gradcam import pictures
 from gradcam.command.run import plan, results
 from tests.support.cli_models import (
     NAMES,
@@ -230,6 +231,32 @@ def test_max_channels_is_that_of_the_python_api(tmp_path, method):
     saved = np.load(tmp_path / found["images"][0]["maps"][0]["files"]["map"])
     np.testing.assert_allclose(saved, expected, rtol=1e-5, atol=1e-6)
     assert np.abs(expected - every).max() > 5e-5
+
+
+@pytest.mark.parametrize(
+    ("option", "arguments"),
+    [("--counterfactual", {"counterfactual": True}), ("--no-relu", {"relu": False})],
+)
+def test_what_speaks_against_a_class_can_be_shown(tmp_path, option, arguments):
+    save = ("--save", "map,heatmap,overlay", "--alpha", "1")
+    done = explain(tmp_path, option, *save, "--class", "1", photos=("in/zebra.png",), report=True)
+    assert done.status == 0, done.err
+    model, image = keras.models.load_model("m.keras"), package.read_images("in/zebra.png", 16)
+    expected = package.explain(model, image, 1, **arguments)
+    files = manifest(tmp_path)["images"][0]["maps"][0]["files"]
+    assert np.abs(expected.maps).max() > 0
+    saved = np.load(tmp_path / files["map"])
+    np.testing.assert_allclose(saved, expected.maps[0], rtol=1e-4, atol=1e-5)
+    coloured = pictures.colour(expected.heatmaps, "turbo", signed="relu" in arguments)[0]
+    heatmap = cv2.imread(str(tmp_path / files["heatmap"]))[..., ::-1]
+    np.testing.assert_allclose(heatmap, coloured, atol=6)
+    for kind in ("overlay", "report"):
+        shown = cv2.imread(str(tmp_path / files[kind]))[..., ::-1]
+        small = cv2.resize(shown, (16, 16), interpolation=cv2.INTER_AREA)
+        assert np.abs(small.astype(int) - coloured).mean() < 15
+    assert explain(tmp_path, photos=("in/zebra.png",)).status == 2  # other settings
+    page = (tmp_path / "report.html").read_text()
+    assert ("<span>against</span><span>for</span>" in page) == ("relu" in arguments)
 
 
 def test_a_misspelt_layer_is_answered_with_near_ones_before_anything_is_traced(
