@@ -1,7 +1,6 @@
 """What the command says in other words than the Python API: it has options, and not all of them."""
 
 _UNSAFE = "If you trust whoever made it, --unsafe"
-_OTHERS = "Name another with --class or --layer"
 _EIGENCAM = "--method eigencam shows what stands out without a gradient."
 
 INSTEAD: dict[str, str] = {
@@ -71,12 +70,12 @@ INSTEAD: dict[str, str] = {
     # warnings
     "warn-one-linear-unit": (
         "The output is one linear unit: what makes it larger was explained. That is right for a"
-        " quantity, and for the yes of a yes or no. For the other side, use gradcam.explain in"
-        " Python with counterfactual=True."
+        " quantity, and for the yes of a yes or no. For the other side, add"
+        " --counterfactual."
     ),
     "warn-class-independent": (
-        "'{method}' does not look at the target: the map is the same for every class. Choose"
-        " another --method to explain a class."
+        "'{method}' does not look at the target: the map is the same for every class, and"
+        " --counterfactual has no effect. Choose another --method to explain a class."
     ),
     "warn-warped-frame": (
         "'{path}' sees the image warped by {names}, and the way back isn't known: transformers in"
@@ -88,12 +87,12 @@ INSTEAD: dict[str, str] = {
     ),
     "warn-all-negative": (
         "Everything in '{path}' speaks {against} {target}, so nothing is left to be"
-        f" shown. {_OTHERS}."
+        " shown. See it with --no-relu, or name another with --class or --layer."
     ),
     "warn-negative-activations": (
         "The activations of '{path}' are negative on the whole where {method} counts"
-        " them, so its map is negative, and nothing is left to be shown. Choose another --method or"
-        " --layer."
+        " them, so its map is negative, and nothing is left to be shown. --no-relu shows it all the"
+        " same; or choose another --method or --layer."
     ),
     "warn-zero-gradient": (
         "The gradient of {target} is zero everywhere in '{path}', so the map is"
@@ -102,7 +101,7 @@ INSTEAD: dict[str, str] = {
     ),
     "warn-no-positive-gradient": (
         "The gradient of {target} is {sign} nowhere that '{path}' is active, and"
-        f" {{method}} keeps nothing else, so the map is zero. {_OTHERS}, or choose another"
+        f" {{method}} keeps nothing else, so the map is zero. Name another with --class or --layer, or choose another"
         " --method."
     ),
     "warn-inactive": (
