@@ -101,8 +101,8 @@ INSTEAD: dict[str, str] = {
     ),
     "warn-no-positive-gradient": (
         "The gradient of {target} is {sign} nowhere that '{path}' is active, and"
-        f" {{method}} keeps nothing else, so the map is zero. Name another with --class or --layer, or choose another"
-        " --method."
+        " {method} keeps nothing else, so the map is zero. Name another --class or --layer, or"
+        " choose another --method."
     ),
     "warn-inactive": (
         "The activations of '{path}' are zero wherever the gradient of {target} is"
