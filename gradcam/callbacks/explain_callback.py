@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 import numbers
 import os
 import re
-import uuid
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gradcam import pictures
+from gradcam import files, pictures
 from gradcam.callbacks.events import EventFile
 from gradcam.cam.explainer import Explainer
 from gradcam.cam.explanation import Explanation
@@ -181,7 +179,9 @@ class ExplainCallback(keras.callbacks.Callback):
             self._events.words("heatmaps/warnings", explanation.warnings, step)
         self._events.flush()
         if self.folder is not None:
-            _write(self.folder / f"heatmaps-{self.unit}-{step:04d}.png", pictures.encode(sheet))
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = self.folder / f"heatmaps-{self.unit}-{step:04d}.png"
+            files.write(path, pictures.encode(sheet))
 
 
 def _sheet(overlays: np.ndarray) -> np.ndarray:
@@ -199,17 +199,6 @@ def _sheet(overlays: np.ndarray) -> np.ndarray:
     lines = page.reshape(rows, columns, *cells.shape[1:]).swapaxes(1, 2)
     joined = lines.reshape(rows * cells.shape[1], columns * cells.shape[2], 3)
     return np.pad(joined, [(0, _GAP), (0, _GAP), (0, 0)], constant_values=255)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file in one step, so that nobody reads half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _pictures(given: Any, pictures: Any) -> Any:
@@ -235,11 +224,8 @@ def _known(options: dict[str, Any]) -> dict[str, Any]:
     expected = [name for name in inspect.signature(Explainer).parameters if name != "model"]
     for name, value in options.items():
         if name not in expected:
-            near = difflib.get_close_matches(name, expected, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise _unknown(
-                name, value, f"options of gradcam.Explainer: {', '.join(expected)}", hint
-            )
+            options_are = f"options of gradcam.Explainer: {', '.join(expected)}"
+            raise _unknown(name, value, options_are, findings.suggestion(name, expected))
     return options
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from gradcam.errors import ImageError
 from gradcam.messages import findings
-from gradcam.trace import layouts, paths, sources
+from gradcam.trace import examples, layouts, paths, sources
 from gradcam.trace.feature_maps import FeatureMaps
 
 if TYPE_CHECKING:
@@ -94,21 +94,17 @@ def survey(model: Any, layers: Iterable[str | None] = ()) -> Survey:
     (spec,) = specs
     if len(spec.shape) != 4:
         raise ImageError("model-input-rank", shape=spec.shape)
-    found: list[Survey] = []
 
-    def trace(image: tf.Tensor) -> list[tf.Tensor]:
-        recording = source.record([image], None)
+    def read(recording: Recording) -> Survey:
         for name in layers:
             if name is not None:
                 paths.resolve(recording, name)
-        found.append(_look(recording, spec))
-        return [output.value for output in recording.outputs]
+        return _surveyed(recording, spec)
 
-    tf.compat.v1.wrap_function(trace, [tf.TensorSpec(spec.shape, spec.dtype)])
-    return found[0]
+    return examples.recorded(source, read)
 
 
-def _look(recording: Recording, spec: sources.InputSpec) -> Survey:
+def _surveyed(recording: Recording, spec: sources.InputSpec) -> Survey:
     maps = FeatureMaps(recording, recording.outputs, [])
     early = [
         call
