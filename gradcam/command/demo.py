@@ -1,4 +1,4 @@
-"""Explains a dozen embedded pictures with an embedded model: everything that `explain` does, offline."""
+"""Explains a dozen embedded pictures with an embedded model, offline."""
 
 from __future__ import annotations
 

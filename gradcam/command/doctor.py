@@ -1,4 +1,4 @@
-"""Says why it is None, why it is blank, why it doesn't learn: looks at a model and one image."""
+"""Says why it is None, why it is blank, why it doesn't learn."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ANY_SIZE = 224
 EXAMPLES = """\
 examples:
   gradcam doctor --model m.keras
-  gradcam doctor --model m.keras --image cat.jpg --preprocess unit --layer backbone/conv
+  gradcam doctor --model m.keras --image cat.jpg --preprocess unit --layer conv
 
 exit status:
   0    healthy

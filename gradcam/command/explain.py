@@ -1,4 +1,4 @@
-"""Shows where a model looked, in every photograph: overlays, a manifest and a report."""
+"""Shows where a model looked in every photograph: overlays, a manifest, a report."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gradcam.command.run import request
 if TYPE_CHECKING:
     import argparse
 
-SUMMARY = "show where a model looked, for photographs, folders of them, or patterns"
+SUMMARY = "show where a model looked in photographs, or whole folders of them"
 
 USAGE = "gradcam explain PHOTO|FOLDER|PATTERN... --model M [OPTIONS]"
 EXAMPLES = """\
 examples:
   gradcam explain cat.jpg --model MobileNetV2
   gradcam explain photos --model m.keras --preprocess unit --class-names a.txt
-  gradcam explain 'in/*.jpg' --model m.keras --class top3 --method gradcam,scorecam
+  gradcam explain 'in/*.jpg' --model m.keras --class top3 --method layercam
 
 exit status:
   0    everything is done

@@ -1,4 +1,4 @@
-"""Shows the layers of a model as a tree: path, kind, output, and what can be explained."""
+"""Shows the layers of a model as a tree, and which of them can be explained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shows the methods that --method takes, each with what it does and when to use it."""
+"""Shows the methods that --method takes: what each does, and when to use it."""
 
 from __future__ import annotations
 

@@ -34,10 +34,10 @@ NETWORKS = {name: module for module, names in MODULES.items() for name in names}
 _BY_LOWERED = {name.lower(): name for name in NETWORKS}
 
 
-def find(name: str) -> str | None:
+def network_named(name: str) -> str | None:
     """The network of that name, in whatever case it is written.
 
-    >>> find("mobilenetv2")
+    >>> network_named("mobilenetv2")
     'MobileNetV2'
     """
     return _BY_LOWERED.get(name.lower())
@@ -51,5 +51,5 @@ def module_of(name: str) -> str | None:
     """
     if name in MODULES:
         return name
-    network = find(name)
+    network = network_named(name)
     return NETWORKS[network] if network else None

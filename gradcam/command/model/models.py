@@ -69,7 +69,7 @@ def check(options: argparse.Namespace) -> None:
 
 def network(options: argparse.Namespace) -> str | None:
     """The network of `keras.applications` that is meant; a file of that name comes first."""
-    return None if Path(options.model).exists() else applications.find(options.model)
+    return None if Path(options.model).exists() else applications.network_named(options.model)
 
 
 def load(options: argparse.Namespace) -> Any:

@@ -26,7 +26,7 @@ HEIC can't be decoded, but a telephone's pictures are not to be passed over with
 _WILD = "*?["
 
 
-def find(given: Sequence[str], out: Path) -> list[str]:
+def paths_of(given: Sequence[str], out: Path) -> list[str]:
     """The paths of the photographs, each once, in the order they were asked for.
 
     Args:

@@ -46,7 +46,7 @@ def entries(
     """What the manifest says of each photograph, in order, once its files are written.
 
     Args:
-        plan: the model and the questions.
+        plan: the model, and what is asked of it.
         todo: batches of paths.
         stems: what the files of each path begin with.
         done: paths that only keep their batch what it was: nothing is written for them.
@@ -150,7 +150,7 @@ def _answers(plan: Plan, photos: Sequence[Photo]) -> list[Explanation]:
     if plan.fixed_batch:  # filled up with what is thrown away
         pixels += pixels[-1:] * (plan.batch_size - len(pixels))
     batch = plan.batch(pixels)
-    return [ask.explainer(batch, ask.target, ask.top_k) for ask in plan.questions]
+    return [call.explainer(batch, call.target, call.top_k) for call in plan.calls]
 
 
 def _writing(

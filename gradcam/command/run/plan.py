@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Question:
+class ExplainerCall:
     """One call of an explainer for each batch: a layer, a method, a class or several."""
 
     explainer: Explainer
@@ -50,7 +50,7 @@ class Plan:
         batch_size: images at once; `fixed_batch` where the model takes no other number.
         fixed_batch: whether batches must be full.
         preprocess: from 0..255 to what the model takes.
-        questions: the calls for each batch.
+        calls: what is done with each batch.
         output: the output that is explained, and its number.
         class_names: the names of the classes, or None.
         settings: what the manifest says; another run with these gives the same files.
@@ -66,7 +66,7 @@ class Plan:
     batch_size: int
     fixed_batch: bool
     preprocess: Preprocess
-    questions: tuple[Question, ...]
+    calls: tuple[ExplainerCall, ...]
     output: OutputInfo
     output_number: int
     class_names: list[str] | None
@@ -105,9 +105,9 @@ def make(request: Request, model: Any, network: str | None) -> Plan:
     example = preprocess(np.zeros((known.shape[0] or 1, height, width, channels), np.float32))
     example = np.moveaxis(example, -1, 1) if channels_first else example
     asked = classes.asked(request.classes, names, output, notes)
-    questions = _questions(request, model, names, output, example, asked)
-    notes.append(_layers_said(request, questions))
-    settings = _settings(request, questions, name, (height, width), names)
+    calls = _calls(request, model, names, output, example, asked)
+    notes.append(_layers_said(request, calls))
+    settings = _settings(request, calls, name, (height, width), names)
     return Plan(
         request=request,
         height=height,
@@ -117,7 +117,7 @@ def make(request: Request, model: Any, network: str | None) -> Plan:
         batch_size=known.shape[0] or request.batch_size,
         fixed_batch=known.shape[0] is not None,
         preprocess=preprocess,
-        questions=questions,
+        calls=calls,
         output=output,
         output_number=number,
         class_names=names,
@@ -166,16 +166,16 @@ def _output(request: Request, known: Survey) -> tuple[int, OutputInfo]:
     return number, known.outputs[number]
 
 
-def _questions(
+def _calls(
     request: Request,
     model: Any,
     names: list[str] | None,
     output: OutputInfo,
     example: np.ndarray,
     asked: Sequence[tuple[int | None, int | None]],
-) -> tuple[Question, ...]:
+) -> tuple[ExplainerCall, ...]:
     """The explainers, traced: what doesn't fit the model is refused before anything is written."""
-    questions = []
+    calls = []
     for layer in request.layers:
         for method in request.methods:
             explainer = Explainer(
@@ -192,24 +192,24 @@ def _questions(
             for index, top_k in asked:
                 target = index if request.output is None else Output(output.name, index)
                 (path,) = explainer.prepare(example, target, top_k)
-                questions.append(Question(explainer, path, method, target, top_k))
-    return tuple(questions)
+                calls.append(ExplainerCall(explainer, path, method, target, top_k))
+    return tuple(calls)
 
 
-def _layers_said(request: Request, questions: Sequence[Question]) -> str:
-    layers = findings.listing(list(dict.fromkeys(question.layer for question in questions)))
+def _layers_said(request: Request, calls: Sequence[ExplainerCall]) -> str:
+    layers = findings.listing(list(dict.fromkeys(call.layer for call in calls)))
     return f"Layer: {layers}{', the last feature map' if request.layers == (None,) else ''}."
 
 
 def _settings(
     request: Request,
-    questions: Sequence[Question],
+    calls: Sequence[ExplainerCall],
     preprocess: str,
     size: tuple[int, int],
     names: list[str] | None,
 ) -> dict[str, Any]:
     """What decides about the results; `layer` is a list where several were asked for."""
-    layers = list(dict.fromkeys(question.layer for question in questions))
+    layers = list(dict.fromkeys(call.layer for call in calls))
     classes = [text or "top1" for text in request.classes]
     digest = hashlib.sha256("\n".join(names).encode(errors="replace")) if names else None
     return {

@@ -107,7 +107,7 @@ def read(options: argparse.Namespace) -> Request:
         if place.exists() and not place.is_dir():
             raise GradCamError("out-is-a-file", path=findings.printable(place))
     models.check(options)
-    request.photos.extend(photos.find(options.photos, out))
+    request.photos.extend(photos.paths_of(options.photos, out))
     return request
 
 

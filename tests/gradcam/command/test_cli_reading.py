@@ -187,5 +187,5 @@ def test_folders_are_searched_in_order_and_links_do_not_go_in_circles(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "b" / "round").symlink_to(tmp_path)
-    found = photos.find([str(tmp_path)], Path("out"))
+    found = photos.paths_of([str(tmp_path)], Path("out"))
     assert [os.path.relpath(path, tmp_path) for path in found] == ["a.webp", "b/10.png", "b/2.JPG"]
