@@ -11,23 +11,16 @@ import tensorflow as tf
 from gradcam.doctor.diagnosis import Finding, finding, from_error
 from gradcam.errors import ImageError
 from gradcam.messages import findings
-from gradcam.trace import inputs
-from gradcam.trace.graph import SHAPE_OPS
+from gradcam.trace import inputs, pixel_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from gradcam.doctor.traced_model import TracedModel
     from gradcam.trace.inputs import Batch
-    from gradcam.trace.recording import Call
     from gradcam.trace.sources import Source
 
 WHERE = "images"
-# Constants that images are divided by where they come as 0 to 255; preprocessing multiplies by
-# their inverse as often.
-_BYTE_SCALES = (255.0, 127.5, 128.0, 256.0)
-# Means and spreads of a trained model's inputs differ between images, but hardly by so much.
-_FACTOR = 20.0
 _NOISE_IMAGES = 4
 _NOISE_SIZE = 64
 
@@ -157,40 +150,23 @@ class ImagesCheck:
     def __init__(self, traced: TracedModel) -> None:
         self._arrays = traced.batch.arrays
         self._names = traced.recording.input_names
-        self._scaled = _byte_scale(traced)
-        norm = _first_norm(traced)
-        self._norm = norm
+        self._range = pixel_range.find(traced.recording)
         self.tensors: dict[str, Any] = {}
-        if self._scaled is not None:
-            tensor = tf.cast(self._scaled[1], tf.float32)
-            self.tensors["scaled"] = [tf.reduce_min(tensor), tf.reduce_max(tensor)]
-        if norm is not None:
-            received = tf.cast(norm.inputs[0], tf.float32)
-            axis = _channel_axis(norm, received)
-            axes = [n for n in range(received.shape.rank) if n != axis]
-            self.tensors["norm"] = tf.nn.moments(received, axes)[1]
+        if self._range is not None and self._range.variance is not None:
+            self.tensors["variance"] = self._range.variance
 
     def findings(self, facts: dict[str, Any]) -> Iterable[Finding]:
         """Not finite, constant, in another range than the model's."""
         for number, array in enumerate(self._arrays):
             if array.dtype.kind == "f" and array.ndim > 2:
                 yield from self._of_content(array, number)
-        array = self._arrays[0]
-        if not np.isfinite(array).all() or array.ndim < 3:
+        if self._range is None:
             return
-        extent = {"low": float(array.min()), "high": float(array.max())}
-        if extent["low"] == extent["high"]:
-            return
-        judged = False
-        if "scaled" in facts:
-            low, high = (float(value) for value in facts["scaled"])
-            # How far they go, not where: a mean may be subtracted before they are scaled.
-            if 0 < high - low <= 2.002 and extent["low"] >= -1.001 and extent["high"] <= 1.001:
-                judged = True
-                judge = self._scaled[0] if self._scaled else ""
-                yield finding("input-range-scaled-twice", "warning", WHERE, judge=judge, **extent)
-        if "norm" in facts and self._norm is not None and not judged:
-            yield from self._of_statistics(facts["norm"], extent)
+        misfit = self._range.misfit(self._arrays[self._range.number], facts.get("variance"))
+        if misfit is not None:
+            code = "input-range-scaled-twice" if misfit.code == "scaled-twice" else "input-range"
+            line = f" Most likely:\n    {misfit.proposal.line}" if misfit.proposal else ""
+            yield finding(code, "warning", WHERE, line=line, **misfit.facts)
 
     def _of_content(self, array: np.ndarray, number: int) -> Iterator[Finding]:
         rows = array.reshape(len(array), -1)
@@ -206,92 +182,3 @@ class ImagesCheck:
             text = f"{str(findings.Images(constant)).capitalize()}{name} {has}"
             value = float(rows[constant[0], 0])
             yield finding("input-constant", "warning", WHERE, images=text, value=value)
-
-    def _of_statistics(self, variance: Any, extent: dict[str, float]) -> Iterator[Finding]:
-        """Against the statistics of the first layer that normalises."""
-        norm = self._norm
-        known = _learned_variance(norm.layer) if norm is not None else None
-        if norm is None or known is None:
-            return
-        spread, expected = np.sqrt(np.abs(variance)), np.sqrt(known)
-        used = (expected > 0) & (spread > 0)
-        if not used.any():
-            return
-        ratio = float(np.median(spread[used] / expected[used]))
-        if not (ratio > _FACTOR or ratio < 1 / _FACTOR):
-            return
-        yield finding(
-            "input-range",
-            "warning",
-            WHERE,
-            path=norm.path,
-            expected=float(np.median(expected[used])),
-            measured=float(np.median(spread[used])),
-            factor=max(ratio, 1 / ratio),
-            direction="more" if ratio > 1 else "less",
-            line="images = images / 255" if ratio > 1 else "images = images * 255",
-            **extent,
-        )
-
-
-def _byte_scale(traced: TracedModel) -> tuple[str, tf.Tensor] | None:
-    """The layer that scales 0 to 255 down at the start of the model, and what it is given."""
-    waiting = [
-        (tensor, consumer) for tensor in traced.recording.inputs for consumer in tensor.consumers()
-    ]
-    seen = set()
-    while waiting:
-        tensor, operation = waiting.pop(0)
-        if operation in seen:
-            continue
-        seen.add(operation)
-        if operation.type in {"Mul", "RealDiv"}:
-            factor = _constant(operation, tensor)
-            scale = None if not factor else factor if operation.type == "RealDiv" else 1 / factor
-            if scale is not None and any(abs(scale / byte - 1) < 0.01 for byte in _BYTE_SCALES):
-                call = traced.recording.maker(operation)
-                return (f"'{call.path}'" if call and call.path else "The model"), tensor
-        if operation.type in SHAPE_OPS | {"Sub", "AddV2", "BiasAdd", "Pad"}:
-            waiting += [(out, user) for out in operation.outputs for user in out.consumers()]
-    return None
-
-
-def _constant(operation: tf.Operation, tensor: tf.Tensor) -> float | None:
-    """The one number that an operation combines a tensor with."""
-    others = [other for other in operation.inputs if other is not tensor]
-    while others and others[0].op.type in {"Cast", "Identity", "ReadVariableOp"}:
-        others = list(others[0].op.inputs)
-    if not others:
-        return None
-    value = tf.get_static_value(others[0])
-    return float(np.ravel(value)[0]) if value is not None and np.size(value) == 1 else None
-
-
-def _first_norm(traced: TracedModel) -> Call | None:
-    """The first layer that normalises by statistics of what it is given."""
-    for call in traced.measured_calls:
-        is_norm = {"BatchNormalization", "Normalization"} & set(call.families)
-        if is_norm and call.inputs and call.inputs[0].dtype.is_floating:
-            return call
-    return None
-
-
-def _learned_variance(layer: Any) -> np.ndarray | None:
-    """The variance of its input as a layer learned it; None where it has learned nothing yet."""
-    mean = getattr(layer, "moving_mean", getattr(layer, "mean", None))
-    variance = getattr(layer, "moving_variance", getattr(layer, "variance", None))
-    if mean is None or variance is None:
-        return None
-    means, variances = (
-        np.ravel(np.asarray(value)).astype(np.float64) for value in (mean, variance)
-    )
-    is_new = bool((means == 0).all() and (variances == 1).all())
-    return None if is_new or not np.isfinite(variances).all() else variances
-
-
-def _channel_axis(norm: Call, received: tf.Tensor) -> int:
-    axis = getattr(norm.layer, "axis", -1)
-    axis = axis[0] if isinstance(axis, list | tuple) and axis else axis
-    return (
-        int(axis) % int(received.shape.rank) if isinstance(axis, int) else received.shape.rank - 1
-    )

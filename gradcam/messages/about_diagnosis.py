@@ -40,7 +40,7 @@ _INPUT: dict[str, tuple[str, str]] = {
             "{judge} expects images from 0 to 255; the images go from {low:.3g} to {high:.3g}. Scaled"
             " twice, they all look nearly black to the model."
         ),
-        "Leave the scaling to the model:\n    images = images * 255",
+        "Leave the scaling to the model.{line}",
     ),
     "input-range": (
         (
@@ -48,7 +48,7 @@ _INPUT: dict[str, tuple[str, str]] = {
             " {measured:.3g}, {factor:.3g} times {direction}. The images go from {low:.3g} to"
             " {high:.3g}, most likely not the range of the training."
         ),
-        "Scale the images as in training. Most likely:\n    {line}",
+        "Scale the images as in training.{line}",
     ),
     "input-constant": (
         (
