@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gradcam.cam import options, verdicts
+from gradcam.cam import options, pixels, verdicts
 from gradcam.cam.explanation import Explanation
 from gradcam.cam.program import Program, Question, Settings
 from gradcam.errors import ModelError
@@ -18,6 +18,8 @@ from gradcam.trace import inputs, kernels, sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from gradcam.messages.notes import Note
 
 
 # Programs kept: enough for a few image sizes and kinds of targets, few enough to bound the memory
@@ -86,6 +88,7 @@ class Explainer:
         self._programs: OrderedDict[Any, Program] = OrderedDict()
         self._lock = threading.RLock()
         self._fixes_batch = False
+        self._has_seen_pixels = False
 
     def __repr__(self) -> str:
         named = [repr(layer) for layer in self._settings.layers if layer is not None]
@@ -115,6 +118,17 @@ class Explainer:
         program = self._program(question, question.key())
         program.target.check(program.outputs, question.arguments)
         return [scene.call.path for scene in program.scenes]
+
+    def look_at_pixels(
+        self, images: Any, target: Any = None, top_k: int | None = None
+    ) -> Note | None:
+        """What the first call would say of the range of some images, without explaining them.
+
+        No later call says it again, but for blank maps.
+        """
+        question = self._question(images, target, top_k)
+        self._has_seen_pixels = True
+        return pixels.note(self._program(question, question.key()), question.batch)
 
     def _question(self, images: Any, target: Any, top_k: int | None) -> Question:
         batch = inputs.read(self._source, images)
@@ -157,15 +171,27 @@ class Explainer:
         names = self._settings.class_names
         labels = [[program.target.label(int(i), names) for i in row] for row in results["index"]]
         values = tf.nest.flatten(results["outputs"])
+        of_images = (
+            verdicts.frames_outside(program, results, first)
+            + verdicts.blank_maps(program, results, labels, first)
+            + verdicts.blank_heatmaps(program, results, first)
+        )
         return results | {
             "targets": [tuple(row) if question.top_k else row[0] for row in labels],
             "paths": [scene.call.path for scene in program.scenes],
-            "notes": program.notes
+            "notes": self._of_pixels(program, question, has_blank=bool(of_images))
+            + program.notes
             + verdicts.look_like_probabilities(program, values)
-            + verdicts.frames_outside(program, results, first)
-            + verdicts.blank_maps(program, results, labels, first)
-            + verdicts.blank_heatmaps(program, results, first),
+            + of_images,
         }
+
+    def _of_pixels(self, program: Program, question: Question, *, has_blank: bool) -> list[Note]:
+        """The note on pixels in the wrong range: in the first call, and where maps are blank."""
+        if self._has_seen_pixels and not has_blank:
+            return []
+        self._has_seen_pixels = True
+        found = pixels.note(program, question.batch)
+        return [found] if found is not None else []
 
     def _program(self, question: Question, kind: Any) -> Program:
         """The traced program for this kind of question, traced now if there is none."""

@@ -21,13 +21,14 @@ from gradcam.messages import findings
 from gradcam.messages.notes import Note
 from gradcam.targets import resolving
 from gradcam.targets.scoring import Outputs, Target
-from gradcam.trace import layouts, paths
+from gradcam.trace import layouts, paths, pixel_range
 from gradcam.trace.feature_maps import FeatureMaps, positions
 
 if TYPE_CHECKING:
     import numpy as np
 
     from gradcam.trace.inputs import Batch
+    from gradcam.trace.pixel_range import PixelRange
     from gradcam.trace.recording import Call, Recording
     from gradcam.trace.sources import Source
 
@@ -99,6 +100,8 @@ class Program:
         outputs: the outputs, for checks of arguments.
         scenes: the tapped layers.
         notes: what should be said, whatever the images.
+        rows: the size of the batch, None where it is open.
+        pixel_range: what the model tells about the pixels that it was trained with.
     """
 
     def __init__(
@@ -106,6 +109,8 @@ class Program:
     ) -> None:
         self.source = source
         self.settings = settings
+        self.rows = rows
+        self.pixel_range: PixelRange | None = None
         self._structure = question.batch.structure
         self._arguments = tf.nest.map_structure(lambda _: 0, question.arguments)
         self._given = question.target
@@ -125,9 +130,15 @@ class Program:
         """Answer a question of the same kind."""
         return self._function(*[tf.convert_to_tensor(array) for array in question.arrays()])
 
+    def part(self, tensor: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """A tensor of the trace for some images, without running what it doesn't need."""
+        part = self._function.prune(self._function.inputs[: len(batch.arrays)], tensor)
+        return part(*[tf.convert_to_tensor(array) for array in batch.arrays])
+
     def _trace(self, *tensors: tf.Tensor) -> dict[str, Any]:
         count = len(tensors) - len(tf.nest.flatten(self._arguments))
         recording = self.source.record(list(tensors[:count]), self._structure)
+        self.pixel_range = pixel_range.find(recording)
         arguments = tf.nest.pack_sequence_as(self._arguments, list(tensors[count:]))
         self.outputs = read_outputs(recording, self.settings)
         self.target = resolving.resolve(self._given, self.outputs, self._top_k)

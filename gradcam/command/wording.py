@@ -73,6 +73,16 @@ INSTEAD: dict[str, str] = {
         " quantity, and for the yes of a yes or no. For the other side, add"
         " --counterfactual."
     ),
+    "warn-pixels-spread": (
+        "'{path}' learned inputs with a spread of about {expected:.3g}; these photographs give"
+        " {measured:.3g}, {factor:.3g} times {direction}. The model is given pixels from {low:.3g} to"
+        " {high:.3g}, which is most likely not the range of the training, and then the maps mean"
+        " nothing.{option}"
+    ),
+    "warn-pixels-scaled-twice": (
+        "{judge} expects pixels from 0 to 255; the model is given {low:.3g} to {high:.3g}. Scaled"
+        " twice, the photographs all look nearly black to it.{option}"
+    ),
     "warn-class-independent": (
         "'{method}' does not look at the target: the map is the same for every class, and"
         " --counterfactual has no effect. Choose another --method to explain a class."

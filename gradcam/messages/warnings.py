@@ -6,6 +6,16 @@ SENTENCES: dict[str, str] = {
         " not the model's last step, so its input can't be used. Gradients of probabilities fade"
         " where the model is sure. Let the model end in the {activation}, or leave it out."
     ),
+    "warn-pixels-spread": (
+        "'{path}' learned inputs with a spread of about {expected:.3g}; these images give"
+        " {measured:.3g}, {factor:.3g} times {direction}. They go from {low:.3g} to {high:.3g}, which"
+        " is most likely not the range of the training, and then the map means nothing. Scale them"
+        " as in training.{advice}"
+    ),
+    "warn-pixels-scaled-twice": (
+        "{judge} expects pixels from 0 to 255; these go from {low:.3g} to {high:.3g}. Scaled twice,"
+        " the images all look nearly black to the model. Leave the scaling to it.{advice}"
+    ),
     "warn-two-activations": (
         "Output '{name}' goes through one activation after the other, {first} and then {last},"
         " which squeezes its values twice. What goes into the first was explained. Leave one of the"

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 # Constants that images are divided by where they come as 0 to 255; preprocessing multiplies by
 # their inverse as often.
 _BYTE_SCALES = (255.0, 127.5, 128.0, 256.0)
-# Spreads of a trained model's inputs differ between images, but hardly by so much.
+# Spreads of a trained model's inputs differ between photographs of equal contrast, but not by so much.
 _FACTOR = 20.0
-# A proposal has to lead so near to the learned spread; a photograph of a wall spreads less.
+# The standard deviation of a photograph's pixels, as a share of their range.
+_CONTRAST = 0.25
+# A proposal has to lead so near to the learned spread.
 _NEAR = 8.0
 # How far pixels go from the darkest to the brightest in none of the usual ranges but 0 to 255.
 _WIDE = 6.0
@@ -48,11 +50,7 @@ class Proposal:
 _OF_BYTES = (
     Proposal(1 / 255, "images = images / 255", "unit"),
     Proposal(1 / 127.5, "images = images / 127.5 - 1", "signed"),
-    Proposal(
-        1 / 57.4,
-        "images = keras.applications.densenet.preprocess_input(images)",
-        "densenet",
-    ),
+    Proposal(1 / 57.4, "images = keras.applications.densenet.preprocess_input(images)", "densenet"),
 )
 _OF_UNIT = (Proposal(255.0, "images = images * 255", "raw"),)
 _OF_SIGNED = (Proposal(127.5, "images = (images + 1) * 127.5", "raw"),)
@@ -100,20 +98,27 @@ class PixelRange:
         if images.ndim < 3 or not np.isfinite([low, high]).all() or low == high:
             return None
         extent = {"low": low, "high": high}
+        width, proposals = _usual(low, high)
         if self.scales is not None and low >= -1.001 and high <= 1.001:
             judge = {"judge": self.scales}
-            return Misfit("scaled-twice", judge | extent, _nearest(_of(low, high), 1 / 255))
+            return Misfit("scaled-twice", judge | extent, _nearest(proposals, 1 / 255))
         learned = _learned_variance(self.norm.layer) if self.norm is not None else None
         if self.norm is None or learned is None or variance is None:
             return None
         spread, expected = np.sqrt(np.abs(variance)), np.sqrt(learned)
         used = (expected > 0) & (spread > 0)
-        ratio = float(np.median(spread[used] / expected[used])) if used.any() else 1.0
-        proposal = _nearest(_of(low, high), ratio)
-        # A dark photograph spreads little, and still is right; no right pixels go so far.
-        is_far = ratio > _FACTOR and (proposal is not None or high - low > _WIDE)
-        if not is_far and not (ratio < 1 / _FACTOR and proposal is not None):
+        if not used.any():
             return None
+        ratios = spread[used] / expected[used]
+        # A photograph with little contrast spreads little, and still is right.
+        contrast = float(images.std()) / (_CONTRAST * width) if width else 1.0
+        # A smooth one, or one of noise, is far from what some channels learned; never from all.
+        least, middle, most = np.quantile(ratios / contrast, (0.1, 0.5, 0.9))
+        proposal = _nearest(proposals, float(middle))
+        is_wide = least > _FACTOR and not width and high - low > _WIDE
+        if not is_wide and (proposal is None or (most >= 1 / _FACTOR and least <= _FACTOR)):
+            return None
+        ratio = float(np.median(ratios))
         facts = {
             "path": self.norm.path,
             "expected": float(np.median(expected[used])),
@@ -140,13 +145,13 @@ def find(recording: Recording) -> PixelRange | None:
     return PixelRange(number, scaled[0] if scaled else None, norm[0], variance)
 
 
-def _of(low: float, high: float) -> Sequence[Proposal]:
-    """What may be done with images of some range."""
-    if low >= 0 and high > 2 and high <= 255:
-        return _OF_BYTES
+def _usual(low: float, high: float) -> tuple[float, Sequence[Proposal]]:
+    """The width of the usual range that images lie in, 0 for none, and what may be done with them."""
+    if low >= 0 and 2 < high <= 255:
+        return 255.0, _OF_BYTES
     if low >= 0 and high <= 1.001:
-        return _OF_UNIT
-    return _OF_SIGNED if low >= -1.001 and high <= 1.001 else ()
+        return 1.0, _OF_UNIT
+    return (2.0, _OF_SIGNED) if low >= -1.001 and high <= 1.001 else (0.0, ())
 
 
 def _nearest(proposals: Sequence[Proposal], ratio: float) -> Proposal | None:

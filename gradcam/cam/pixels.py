@@ -1,0 +1,39 @@
+"""Says when images lie in another range than those that the model was trained with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gradcam.messages.notes import Note
+
+if TYPE_CHECKING:
+    from gradcam.cam.program import Program
+    from gradcam.trace.inputs import Batch
+
+# A range shows in a few images; the part of the model before the first normalisation runs on them.
+_IMAGES = 8
+
+
+def note(program: Program, batch: Batch) -> Note | None:
+    """The note for images in the wrong range; None where nothing is wrong, or nothing tells.
+
+    Args:
+        program: a trace of the model for such images.
+        batch: the images, all finite.
+    """
+    known = program.pixel_range
+    if known is None:
+        return None
+    some = batch if program.rows is not None else batch.rows(slice(0, _IMAGES))
+    variance = None
+    if known.variance is not None:
+        variance = program.part(known.variance, some).numpy()
+    misfit = known.misfit(some.arrays[known.number], variance)
+    if misfit is None:
+        return None
+    proposal = misfit.proposal
+    advice = {
+        "advice": f" Most likely right: {proposal.line}." if proposal else "",
+        "option": f" Most likely right: --preprocess {proposal.option}." if proposal else "",
+    }
+    return Note(f"warn-pixels-{misfit.code}", misfit.facts | advice)
