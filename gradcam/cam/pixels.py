@@ -34,6 +34,6 @@ def note(program: Program, batch: Batch) -> Note | None:
     proposal = misfit.proposal
     advice = {
         "advice": f" Most likely right: {proposal.line}." if proposal else "",
-        "option": f" Most likely right: --preprocess {proposal.option}." if proposal else "",
+        "option": proposal.option if proposal else "",
     }
     return Note(f"warn-pixels-{misfit.code}", misfit.facts | advice)

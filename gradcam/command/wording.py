@@ -77,11 +77,11 @@ INSTEAD: dict[str, str] = {
         "'{path}' learned inputs with a spread of about {expected:.3g}; these photographs give"
         " {measured:.3g}, {factor:.3g} times {direction}. The model is given pixels from {low:.3g} to"
         " {high:.3g}, which is most likely not the range of the training, and then the maps mean"
-        " nothing.{option}"
+        " nothing.{advice}"
     ),
     "warn-pixels-scaled-twice": (
         "{judge} expects pixels from 0 to 255; the model is given {low:.3g} to {high:.3g}. Scaled"
-        " twice, the photographs all look nearly black to it.{option}"
+        " twice, the photographs all look nearly black to it.{advice}"
     ),
     "warn-class-independent": (
         "'{method}' does not look at the target: the map is the same for every class, and"

@@ -13,7 +13,7 @@ import tensorflow as tf
 from gradcam import __version__, files, pictures
 from gradcam.command import terminal
 from gradcam.command.model import models
-from gradcam.command.run import manifest, pipeline, plan, summary
+from gradcam.command.run import manifest, pipeline, pixels, plan, summary
 from gradcam.errors import GradCamError
 from gradcam.messages import findings
 
@@ -55,6 +55,8 @@ def run(
         GradCamError: something doesn't fit; nothing has been written.
     """
     planned = plan.make(request, model, network)
+    wrong = pixels.warning(planned)
+    planned.warnings.extend([wrong] if wrong else [])
     for note in planned.notes:
         terminal.say(note)
     for warning in planned.warnings:

@@ -115,7 +115,9 @@ def _warnings(notes: Sequence[Note], row: int, target: Any) -> list[str]:
     said = [
         note.said(Voice.TERMINAL)
         for note in sorted(notes, key=lambda note: note.image is not None)
-        if note.image in (None, row) and note.target in (None, target)
+        if note.image in (None, row)
+        and note.target in (None, target)
+        and not note.code.startswith("warn-pixels")  # said of the whole run
     ]
     return list(dict.fromkeys(said))
 
