@@ -25,9 +25,9 @@ def warning(plan: Plan) -> str | None:
         return None
     if plan.fixed_batch:
         pixels = [pixels[number % len(pixels)] for number in range(plan.batch_size)]
-    ask = plan.questions[0]
+    call = plan.calls[0]
     try:
-        note = ask.explainer.look_at_pixels(plan.batch(pixels), ask.target, ask.top_k)
+        note = call.explainer.look_at_pixels(plan.batch(pixels), call.target, call.top_k)
     except GradCamError:  # a preprocessing that fails on one of them: told of in its turn, too
         return None
     if note is None:
