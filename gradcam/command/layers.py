@@ -102,7 +102,7 @@ def _print_lines(infos: Sequence[LayerInfo]) -> None:
     for info in infos:
         heatmap = "chosen" if info.chosen else "yes" if info.explainable else f"no: {info.reason}"
         table.add_row(printable(info.path), info.kind, _output(info), heatmap)
-    terminal.show(table, sys.stdout)
+    terminal.show_table(table, sys.stdout)
 
 
 def _show(infos: Sequence[LayerInfo], root: str | None) -> None:
@@ -134,7 +134,7 @@ def _show(infos: Sequence[LayerInfo], root: str | None) -> None:
     path_column.max_width = max(20, terminal.console(sys.stdout).width - rest)
     for column in others:
         column.no_wrap = True
-    terminal.show(table, sys.stdout)
+    terminal.show_table(table, sys.stdout)
     terminal.show_notes([f"{reason[:1].upper()}{reason[1:]}." for reason in reasons], sys.stdout)
     inside = next((path for path, name in zip(paths, names, strict=True) if path != name), None)
     if inside is not None:

@@ -34,5 +34,5 @@ def run(options: argparse.Namespace) -> int:
     table.columns[0].no_wrap = True
     for method in METHODS.values():
         table.add_row(method.name, f"{method.summary}.", method.use_when)
-    terminal.show(table, sys.stdout)
+    terminal.show_table(table, sys.stdout)
     return 0

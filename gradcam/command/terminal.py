@@ -69,7 +69,7 @@ def table(*titles: str) -> Table:
     return made
 
 
-def show(shown: Table, out: TextIO) -> None:
+def show_table(shown: Table, out: TextIO) -> None:
     """Print a table: drawn on a screen; elsewhere a line a row and nothing else, for grep and its like."""
     screen = console(out)
     if screen.is_terminal:
@@ -91,7 +91,7 @@ def show_notes(sentences: Sequence[str], out: TextIO) -> None:
     notes = Table.grid("", "", padding=(0, 1))  # no sentence goes on below its mark
     for number, sentence in enumerate(sentences, 1):
         notes.add_row(Text(f"[{number}]"), Text(findings.printable(sentence)))
-    show(notes, out)
+    show_table(notes, out)
 
 
 @contextlib.contextmanager

@@ -87,7 +87,7 @@ class _Pools:
         self._writers.shutdown(cancel_futures=True)
 
     def read(self, path: str, stem: str, plan: Plan) -> Future[Photo]:
-        return self._readers.submit(results.read_photo, path, stem, plan)
+        return self._readers.submit(results.prepare_photo, path, stem, plan)
 
     def write(self, task: Callable[[], Entry]) -> Future[Entry]:
         return self._writers.submit(task)

@@ -14,7 +14,7 @@ import numpy as np
 from gradcam.cam.explainer import Explainer
 from gradcam.command.model import preprocessing
 from gradcam.command.model.survey import OutputInfo, Survey, survey
-from gradcam.command.run import classes
+from gradcam.command.run import image_classes
 from gradcam.errors import ImageError, TargetError
 from gradcam.messages import findings
 from gradcam.targets import Output
@@ -100,11 +100,11 @@ def make(request: Request, model: Any, network: str | None) -> Plan:
         facts = {"layer": known.scaling[0], "doubt": known.doubt}
         warnings.append(findings.message("warn-scaling-doubt", **facts))
     number, output = _output(request, known)
-    names = classes.names_of(request, network, output, notes, warnings)
+    names = image_classes.names_of(request, network, output, notes, warnings)
     preprocess = preprocessing.function(name)
     example = preprocess(np.zeros((known.shape[0] or 1, height, width, channels), np.float32))
     example = np.moveaxis(example, -1, 1) if channels_first else example
-    asked = classes.asked(request.classes, names, output, notes)
+    asked = image_classes.asked(request.classes, names, output, notes)
     calls = _calls(request, model, names, output, example, asked)
     notes.append(_layers_said(request, calls))
     settings = _settings(request, calls, name, (height, width), names)

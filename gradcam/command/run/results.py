@@ -62,7 +62,7 @@ class Map:
     coverage: np.ndarray | None
 
 
-def read_photo(path: str, stem: str, plan: Plan) -> Photo:
+def prepare_photo(path: str, stem: str, plan: Plan) -> Photo:
     """Read a photograph for a model, and for people.
 
     Raises:

@@ -34,7 +34,7 @@ def show(entries: Iterable[dict[str, Any]], out: TextIO) -> None:
         if entry["path"] in shown or entry["status"] == "failed"
         for row in _rows(entry, warnings)
     ]
-    terminal.show(_table(rows, is_screen=terminal.is_screen(out)), out)
+    terminal.show_table(_table(rows, is_screen=terminal.is_screen(out)), out)
     if len(done) > ROWS:
         terminal.say(f"... and {len(done) - ROWS} more, all in manifest.json.")
     shares = [found["seen"] for e in done for found in e["maps"] if "seen" in found]

@@ -68,6 +68,7 @@ def shelf(tmp_path_factory):
         "cut.bmp": encoded(picture(60, 80), ".bmp")[:3000],
         "cut.ppm": encoded(picture(60, 80), ".ppm")[:3000],
         "bomb.png": png_header(50_000, 50_000),
+        "large.png": png_header(12_000, 12_000),  # Pillow by itself takes 178 million pixels
         "broken.png": png_header(20, 20),
         "phone.heic": struct.pack(">I8s8xI4s4xII", 24, b"ftypheic", 20, b"ispe", 40, 30),
         "page.html": b"<html><body>404</body></html>",
@@ -217,6 +218,7 @@ PHOTOS = {
     "cut.bmp": "It is damaged or cut off. Copy or download it again.",
     "cut.ppm": "It is damaged or cut off. Copy or download it again.",
     "bomb.png": "It says that it has more pixels than the 134,217,728 that are read.",
+    "large.png": "It says that it has more pixels than the 134,217,728 that are read.",
     "broken.png": "It is damaged or cut off.",
     "phone.heic": "It is HEIC, which can't be decoded. Export it as JPEG.",
 }
