@@ -40,6 +40,6 @@ def warning(plan: Plan) -> str | None:
 def _pixels(path: str, plan: Plan) -> list[np.ndarray]:
     """The pixels of a photograph in the size of the model; none where it can't be read."""
     try:
-        return [results.read_photo(path, "", plan).pixels]
+        return [results.prepare_photo(path, "", plan).pixels]
     except (GradCamError, OSError):
         return []
