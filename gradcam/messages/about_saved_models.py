@@ -13,6 +13,15 @@ SENTENCES: dict[str, str] = {
         "'{path}' is not the program of a SavedModel: {reason} ({size} bytes). Expected a whole"
         " saved_model.pb. Copy or download the directory again."
     ),
+    "saved-model-broken": (
+        "The program of the SavedModel '{path}' doesn't hold together ({reason}). Expected nodes,"
+        " functions and signatures that fit. Copy the directory again, or save the model anew."
+    ),
+    "saved-model-too-large": (
+        "The SavedModel '{path}' is too large to be run: {what}. Expected at most a million"
+        " operations, with names of at most 1000 characters and constants that are in the file."
+        " Save the model anew."
+    ),
     "saved-model-lfs": (
         "'{path}' is a Git LFS pointer: a text of {size} bytes that stands for the file. Expected"
         " the file itself. Run `git lfs pull` in its repository."

@@ -189,7 +189,11 @@ class Library:
     def through_identities(self, frame: Frame, text: str) -> Made:
         """As `origin`, and further through operations that only hand a tensor on."""
         made = self.origin(frame, text)
+        seen = set()
         while made.node is not None and made.node.op in {"Identity", "ReadVariableOp", "Enter"}:
+            if made.name in seen:
+                raise ValueError(f"the operation '{made.node.name}' is its own input")
+            seen.add(made.name)
             made = self.origin(made.frame, made.node.input[0])
         return made
 

@@ -15,6 +15,7 @@ from gradcam.loading.saved_models import (
     reading,
     safety,
     signatures,
+    sizes,
     tables,
     variables,
 )
@@ -32,6 +33,19 @@ if TYPE_CHECKING:
     from gradcam.loading.saved_models.flattening import FlatGraph
     from gradcam.loading.saved_models.operations import Operation
     from gradcam.loading.saved_models.signatures import Port, Signature
+
+
+# What comes of a program whose parts don't fit, which its writer would never have made.
+_BROKEN = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    tf.errors.OpError,
+)
 
 
 class SavedModel:
@@ -75,7 +89,20 @@ def open_saved_model(
         ModelError: says what was found at the path, and what to do.
     """
     meta_graph = reading.read(path)
+    try:
+        return _opened(path, meta_graph, safe_mode, signature)
+    except ModelError:
+        raise
+    except _BROKEN as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise ModelError("saved-model-broken", path=str(path), reason=reason) from error
+
+
+def _opened(
+    path: Path, meta_graph: meta_graph_pb2.MetaGraphDef, safe_mode: bool, signature: str | None
+) -> SavedModel:
     library = Library(meta_graph, str(path), safe_mode)
+    sizes.check(library)
     if safe_mode:
         safety.check(path, library, meta_graph)
     chosen = signatures.choose(meta_graph, library, signature, str(path))

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from gradcam.errors import ModelError
+from gradcam.files import trouble
 from gradcam.messages.findings import listing
 
 PROGRAM, TEXT_PROGRAM, SPLIT_PROGRAM = "saved_model.pb", "saved_model.pbtxt", "saved_model.cpb"
@@ -27,6 +28,10 @@ def read(folder: Path) -> meta_graph_pb2.MetaGraphDef:
         names = sorted(entry.name for entry in folder.iterdir())
     except OSError as error:
         raise _unreadable(folder, error) from error
+    for name in {PROGRAM, TEXT_PROGRAM} & set(names):
+        reason = trouble(folder / name)
+        if reason:
+            raise ModelError("saved-model-unreadable", path=str(folder / name), reason=reason)
     if PROGRAM in names:
         saved_model = _parsed(folder / PROGRAM)
     elif TEXT_PROGRAM in names:

@@ -254,7 +254,9 @@ def _order_of_arguments(library: Library, output: str) -> dict[str, int]:
     """
     frame, text = library.main, output
     order: list[str] = []
-    while True:
+    seen = set()
+    while (id(frame), text) not in seen:
+        seen.add((id(frame), text))
         name, _, rest = text.partition(":")
         node = frame.nodes.get(name)
         if node is not None and node.op == "Identity":
@@ -265,7 +267,8 @@ def _order_of_arguments(library: Library, output: str) -> dict[str, int]:
             frame = library.child(frame, node)
             text = frame.results[int(rest.rpartition(":")[2] or 0)]
         else:
-            return {tensor: place for place, tensor in enumerate(order)}
+            break
+    return {tensor: place for place, tensor in enumerate(order)}
 
 
 def _rank(name: str) -> int:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from gradcam.errors import ModelError
+from gradcam.files import trouble
 from gradcam.loading.saved_models import effects
 from gradcam.loading.saved_models.flattening import VARIABLES
 from gradcam.messages.findings import listing
@@ -151,7 +152,9 @@ def _check_files(folder: Path) -> None:
     names = _names(folder)
     shards = [match for name in names if (match := _SHARD.fullmatch(name))]
     count = int(shards[0][2]) if shards else 0
-    expected = [f"variables.data-{number:05}-of-{count:05}" for number in range(count)]
+    expected = [
+        f"variables.data-{number:05}-of-{count:05}" for number in range(min(count, 100_000))
+    ]
     missing = [name for name in ("variables.index", *expected) if name not in names]
     if missing or not shards:
         are = "is" if len(missing) == 1 else "are"
@@ -159,6 +162,11 @@ def _check_files(folder: Path) -> None:
         raise ModelError(
             "saved-model-variables", path=str(folder), found=_found(folder), reason=reason
         )
+    for name in ("variables.index", *expected):
+        place = folder / "variables" / name
+        reason = trouble(place) or ""
+        if reason:
+            raise ModelError("saved-model-unreadable", path=str(place), reason=reason)
 
 
 def _names(folder: Path) -> list[str]:
