@@ -1,4 +1,4 @@
-"""The way forward: what raises, returns None, is not finite, constant, dead, or in training mode."""
+"""The activations: what raises, returns None, is not finite, constant, dead, or in training mode."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _name(call: Call | None, model: str) -> str:
 class ActivationsCheck:
     """What the layers make of the images."""
 
-    name = "the way forward"
+    name = "the activations"
 
     def __init__(self, traced: TracedModel) -> None:
         self._traced = traced
@@ -128,9 +128,9 @@ class ActivationsCheck:
 
     def keep_before(self, operation: tf.Operation) -> None:
         """Leave out what depends on an operation that can't run."""
-        way = descendants(operation.outputs, set(operation.graph.get_operations()))
+        after = descendants(operation.outputs, set(operation.graph.get_operations()))
         for number, call in enumerate(self.calls):
-            if call.outputs[0].op in way or call.outputs[0].op is operation:
+            if call.outputs[0].op in after or call.outputs[0].op is operation:
                 self.tensors.pop(str(number), None)
 
     def findings(self, facts: dict[str, Any]) -> Iterable[Finding]:
@@ -187,7 +187,7 @@ class ActivationsCheck:
             yield finding("forward-training", "warning", calls[0].path, paths=paths, what=kinds)
 
     def _independent(self) -> Iterator[Finding]:
-        """Where the way from the images to the output ends, if it doesn't get there."""
+        """Where the images stop to matter, if the output does not depend on them."""
         traced = self._traced
         outputs = [output.value for output in traced.recording.outputs]
         if not outputs or any(output.op in traced.image_operations for output in outputs):
@@ -220,7 +220,7 @@ class ActivationsCheck:
             if output.shape.rank > 2 and dead >= _MANY_DEAD * len(high):
                 facts |= {"dead": dead, "channels": len(high)}
                 yield finding("forward-dead-channels", "warning", call.path, **facts)
-        # A probability that is 1 for all images is saturated, and told of as that.
+        # A probability that is 1 for all images is saturated, which is a finding of its own.
         # So are the sums and maxima of one hot.
         is_one_hot = through_shape_ops(output)[-1].op.type in {"Softmax", "OneHot"}
         had_variety = (

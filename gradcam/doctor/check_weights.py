@@ -124,27 +124,27 @@ class WeightsCheck:
         """The variables whose gradient is None, together where the reason is the same."""
         if self._total is None:
             return
-        way = ancestors([self._total])
+        loss_operations = ancestors([self._total])
         reasons: dict[tuple[str, str], list[Any]] = {}
         for layer, variables in _grouped(self._model, self._variables):
             for variable in variables:
                 if not known.get(id(variable)):
-                    reason = self._reason(layer, variable, way)
+                    reason = self._reason(layer, variable, loss_operations)
                     reasons.setdefault(reason, []).append(variable)
         for (code, stops), without in reasons.items():
             where = ", ".join(variable.path for variable in without)
             yield finding(code, "error", where, variables=_names(without), blockers=stops)
 
-    def _reason(self, layer: Any, variable: Any, way: set[tf.Operation]) -> tuple[str, str]:
+    def _reason(self, layer: Any, variable: Any, operations: set[tf.Operation]) -> tuple[str, str]:
         """The code for a variable without a gradient, and where the gradient stops."""
         recording = self._traced.recording
         calls = [call for call in recording.calls if call.layer is layer]
         outputs = [output for call in calls for output in _visible(call).outputs]
         if not calls:
             return "weights-unused", ""
-        if not any(output.op in way for output in outputs):
+        if not any(output.op in operations for output in outputs):
             return "weights-not-in-loss", ""
-        if not _is_read(variable, way):
+        if not _is_read(variable, operations):
             return "weights-unused", ""
         # The stop may be inside the layer itself, before its output.
         inside = [
@@ -235,13 +235,13 @@ def _grouped(model: Any, variables: list[Any]) -> list[tuple[Any, list[Any]]]:
     return groups
 
 
-def _is_read(variable: Any, way: set[tf.Operation]) -> bool:
-    """Whether something on the way was computed from a variable, as far as the graph can tell."""
+def _is_read(variable: Any, operations: set[tf.Operation]) -> bool:
+    """Whether one of some operations reads a variable, as far as the graph can tell."""
     handle = getattr(variable.value, "handle", None)
     if handle is None:
         return True
-    inside = private_tensorflow.captured(next(iter(way)).graph, handle)
-    return any(tensor.op in way for tensor in inside)
+    inside = private_tensorflow.captured(next(iter(operations)).graph, handle)
+    return any(tensor.op in operations for tensor in inside)
 
 
 def _python_functions(
