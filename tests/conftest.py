@@ -1,5 +1,6 @@
 """Settings for all tests."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -36,9 +37,17 @@ def two_replicas():
 
 @pytest.fixture(scope="session")
 def old_files(tmp_path_factory):
-    """A folder with files of Keras 2, written in a process of its own."""
-    folder = tmp_path_factory.mktemp("keras_2")
-    command = [sys.executable, model_files.__file__, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-    assert done.returncode == 0, done.stderr[-3000:]
+    """A folder with files of Keras 2, written in a process of its own, once for all workers."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # a worker's folder lies in that of the whole run
+    folder = root / "keras_2"
+    with (root / "keras_2.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            made = tmp_path_factory.mktemp("keras_2")
+            command = [sys.executable, model_files.__file__, str(made)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+            assert done.returncode == 0, done.stderr[-3000:]
+            made.rename(folder)
     return folder

@@ -56,10 +56,15 @@ def train(**options):
     return history.history["loss"], model.predict(IMAGES, verbose=0)
 
 
+@pytest.fixture(scope="module")
+def trained_by_default():
+    return train(jit_compile="auto")
+
+
 @pytest.mark.parametrize("options", [{"run_eagerly": True}, {"jit_compile": True}], ids=str)
-def test_fit_learns_the_same_as_by_default(options):
+def test_fit_learns_the_same_as_by_default(options, trained_by_default):
     # Six images in batches of four: the last batch is smaller.
-    losses, outputs = train(jit_compile="auto")
+    losses, outputs = trained_by_default
     assert losses[-1] < losses[0]
     other_losses, other_outputs = train(**options)
     np.testing.assert_allclose(other_losses, losses, rtol=1e-4)
@@ -76,8 +81,8 @@ def test_in_a_data_pipeline():
     assert np.stack(list(single.as_numpy_iterator())).shape == (6, 7, 7, 3)
 
 
-def test_on_two_replicas_as_on_one(two_replicas):
-    losses, outputs = train()
+def test_on_two_replicas_as_on_one(two_replicas, trained_by_default):
+    losses, outputs = trained_by_default
     assert two_replicas.num_replicas_in_sync == 2
     with two_replicas.scope():
         model = make_model()

@@ -394,8 +394,9 @@ def plain(function, **options):
     ("function", "combination"),
     [
         *itertools.product([gradients_of_slope, gradients_of_spread], SMOOTH[:3]),
-        (gradients_of_slope, ("bicubic", "constant", True)),
-        (gradients_of_slope, ("bicubic", "reflect", False)),
+        # Each takes seconds to trace.
+        pytest.param(gradients_of_slope, ("bicubic", "constant", True), marks=pytest.mark.slow),
+        pytest.param(gradients_of_slope, ("bicubic", "reflect", False), marks=pytest.mark.slow),
         (gradients_of_spread, ("bicubic", "nearest", True)),
     ],
 )

@@ -343,6 +343,7 @@ def renamed(folder, entry, number):
     return entry | {"path": f"in/{number}.jpg", "photo": photo, "maps": [found]}
 
 
+@pytest.mark.slow
 def test_a_thousand_images_load_and_scroll(opened, tmp_path):
     drawn = [report_samples.image(tmp_path, number=n, size=(120, 160)) for n in range(20)]
     entries = [renamed(tmp_path, drawn[n % 20], n) for n in range(1000)]

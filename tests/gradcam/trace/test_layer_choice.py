@@ -27,7 +27,13 @@ GOLDEN = {
 }
 
 
-@pytest.mark.parametrize("name", GOLDEN)
+# Large networks take seconds to build: these are looked at by `make test-slow`.
+LARGE = {"InceptionResNetV2", "NASNetMobile", "DenseNet121", "InceptionV3", "EfficientNetV2B0"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LARGE)) for n in GOLDEN]
+)
 def test_the_golden_choice_of_each_family(name):
     keras.backend.clear_session()
     model = getattr(keras.applications, name)(weights=None)
