@@ -83,6 +83,18 @@ def custom_stops(
     return [(operation, name) for operation in found if is_custom_gradient(operation)]
 
 
+def undifferentiable(
+    layer_outputs: Sequence[tf.Tensor], score: tf.Tensor, recording: Recording
+) -> list[str]:
+    """The operations between a layer and the score that TensorFlow doesn't differentiate, in words."""
+    found = [
+        (operation, f"{operation.type}, which has no gradient")
+        for operation in descendants(layer_outputs, ancestors([score]))
+        if operation.outputs[0].dtype.is_floating and private_tensorflow.has_no_gradient(operation)
+    ]
+    return _in_words(found, recording)
+
+
 def unregistered(
     error: LookupError, layer_outputs: Sequence[tf.Tensor], score: tf.Tensor, recording: Recording
 ) -> str:
@@ -143,6 +155,7 @@ def missing_gradient(
         )
     names = blockers(call.outputs, score, recording)
     names = names or custom_gradients(call.outputs, score, recording)
+    names = names or undifferentiable(call.outputs, score, recording)
     return blocked(call.path, target, names, candidates)
 
 

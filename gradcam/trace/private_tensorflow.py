@@ -24,6 +24,7 @@ __all__ = [
     "captured",
     "drop_own_gradient",
     "graph_of_function",
+    "has_no_gradient",
     "is_composite",
     "is_recording",
     "is_spent",
@@ -62,6 +63,14 @@ def own_gradient(operation: tf.Operation) -> Callable[..., Any] | None:
         return None if name is None else ops.gradient_registry.lookup(name.s.decode())
     except LookupError:
         return None
+
+
+def has_no_gradient(operation: tf.Operation) -> bool:
+    """Whether TensorFlow says of a kind of operation that it can't be differentiated."""
+    try:
+        return ops.gradient_registry.lookup(operation.type) is None
+    except LookupError:  # it says nothing of this kind
+        return False
 
 
 def drop_own_gradient(operation: tf.Operation) -> None:

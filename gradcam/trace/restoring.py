@@ -95,20 +95,26 @@ class Belongings:
     @contextmanager
     def _watched(self) -> Iterator[None]:
         """Hear of every attribute that is set, and of other threads that add to a container."""
-        hooks: list[tuple[dict[str, Any], str]] = []
+        hooks: list[tuple[dict[str, Any], str, Any]] = []
+
+        def put(attributes: dict[str, Any], name: str, value: Any) -> None:
+            hooks.append((attributes, name, attributes.get(name, _ABSENT)))
+            attributes[name] = value
+
         name = private_keras.SETATTR_HOOK
-        self._attributes[name] = self._hook(getattr(self._operation, name))
-        hooks.append((self._attributes, name))
+        put(self._attributes, name, self._hook(getattr(self._operation, name)))
         tracker = private_keras.tracker(self._operation)
         for name in ("track", "untrack") if tracker is not None else ():
             # Keras' own lists, dicts and sets tell it what is put in and taken out.
-            vars(tracker)[name] = self._noticing(getattr(tracker, name))
-            hooks.append((vars(tracker), name))
+            put(vars(tracker), name, self._noticing(getattr(tracker, name)))
         try:
             yield
         finally:
-            for attributes, name in hooks:
-                attributes.pop(name, None)
+            for attributes, name, before in hooks:  # there may be those of a trace around this one
+                if before is _ABSENT:
+                    attributes.pop(name, None)
+                else:
+                    attributes[name] = before
 
     def _hook(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def hook(name: str, value: Any) -> Any:

@@ -56,7 +56,7 @@ class SavedTap:
         made = [
             Site(call.path, None, 0, place) for call, place in zip(found, self._places, strict=True)
         ]
-        self._gradients = TapGradients(source, made, several=several)
+        self._gradients = TapGradients(source, made, several=several, score=score)
         self.layer = tuple(site.path for site in made) if several else made[0].path
 
     @tf.autograph.experimental.do_not_convert

@@ -22,6 +22,7 @@ from gradcam.messages.findings import Images
 from gradcam.trace import blockers, examples, private_keras, private_tensorflow
 from gradcam.trace.feature_maps import FeatureMaps
 from gradcam.trace.graph import ancestors
+from gradcam.trace.sources import KerasSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,12 +53,14 @@ class TapGradients:
         source: the tapped model.
         sites: the tapped calls.
         several: whether the tap was asked for a list of layers.
+        score: whether it returns probabilities or logits.
     """
 
-    def __init__(self, source: Source, sites: list[Site], *, several: bool) -> None:
+    def __init__(self, source: Source, sites: list[Site], *, several: bool, score: str) -> None:
         self._source = source
         self._sites = sites
         self._several = several
+        self._score = score
         # By the tape, so that what it returned lives no longer than the tape.
         self._returned: weakref.WeakKeyDictionary[Any, Returned] = weakref.WeakKeyDictionary()
 
@@ -143,7 +146,7 @@ class TapGradients:
         def read(recording: Recording) -> GradCamError | None:
             call = self._sites[number].among(recording.calls)
             outputs = [recording.outputs[place] for place in used]
-            score = _sum_of(outputs)
+            score = _sum_of(outputs, self._score)
             lacking = [
                 output
                 for output, gradient in zip(call.outputs, gradients, strict=True)
@@ -152,7 +155,8 @@ class TapGradients:
             is_used = blockers.connected(lacking, ancestors([score]))
             if not is_used and len(lacking) < len(call.outputs):
                 return None
-            if is_used and not recording.is_seen_by_tapes:
+            is_keras = isinstance(self._source, KerasSource)
+            if is_used and is_keras and not recording.is_seen_by_tapes:
                 names = ["tf.recompute_grad, in whose block no tape records"]
                 return blockers.blocked(call.path, "the score", names, ())
             maps = FeatureMaps(recording, outputs, [score])
@@ -165,7 +169,7 @@ class TapGradients:
     def _unregistered(self, error: LookupError) -> GradCamError:
         def read(recording: Recording) -> GradCamError:
             call = self._sites[0].among(recording.calls)
-            score = _sum_of(recording.outputs)
+            score = _sum_of(recording.outputs, self._score)
             names = [blockers.unregistered(error, call.outputs, score, recording)]
             return blockers.blocked(call.path, "the score", names, ())
 
@@ -220,9 +224,10 @@ def _unrelated(score: tf.Tensor, activation: tf.Tensor) -> GradCamError:
     )
 
 
-def _sum_of(outputs: Sequence[Output]) -> tf.Tensor:
-    """A number that is computed from all of some outputs."""
-    return tf.add_n([tf.reduce_sum(tf.cast(output.value, tf.float32)) for output in outputs])
+def _sum_of(outputs: Sequence[Output], score: str) -> tf.Tensor:
+    """A number that is computed from all of some outputs, or from their logits."""
+    ends = [output.explained_tensor(score) for output in outputs]
+    return tf.add_n([tf.reduce_sum(tf.cast(end, tf.float32)) for end in ends])
 
 
 def _check_finite(site: Site, activations: list[tf.Tensor], gradients: list[tf.Tensor]) -> None:

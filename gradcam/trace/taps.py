@@ -7,6 +7,7 @@ Everything else in this package stands on what it does: a call of a layer is wat
 from __future__ import annotations
 
 import functools
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,9 @@ from gradcam.trace import (
     sites,
     sources,
 )
-from gradcam.trace.recorder import Recorder
+from gradcam.trace.locking import one_trace_at_a_time
+from gradcam.trace.recorder import Recorder, operations_of
+from gradcam.trace.restoring import Belongings
 from gradcam.trace.saved_taps import SavedTap
 from gradcam.trace.sites import Site
 from gradcam.trace.sources import KerasSource
@@ -81,11 +84,23 @@ class Tap(keras.Model):
             return [Site.of(call, recording) for call in calls]
 
         found = examples.recorded(source, read)
-        gradients = TapGradients(source, found, several=several)
+        gradients = TapGradients(source, found, several=several, score=score)
         self._plan = _Plan(source, found, several, score, gradients)
         self.model = model
         self.layer = tuple(site.path for site in found) if several else found[0].path
         self.built = True
+        # Those of the model are the ones of the user's own last call.
+        self.__dict__[private_keras.CLEAR_LOSSES] = lambda: None
+
+    def compute_output_spec(
+        self, images: Any, training: bool = False, tape: tf.GradientTape | None = None
+    ) -> Any:
+        """The shapes and types of what it returns; called where a model is built on the tap."""
+        with own_errors_kept():
+            if tape is not None:
+                raise GradCamError("tape-symbolic")
+            inputs.tensors(self._plan.source, images)
+        return super().compute_output_spec(images, training=training)
 
     def call(self, images: Any, training: bool = False, tape: tf.GradientTape | None = None) -> Any:
         """Run the model.
@@ -106,8 +121,6 @@ class Tap(keras.Model):
         plan = self._plan
         if tape is not None:
             check_is_recording(tape)
-            if private_keras.in_symbolic_scope():
-                raise GradCamError("tape-symbolic")
         given = [leaf for leaf in inputs.tensors(plan.source, images) if tf.is_tensor(leaf)]
         graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
         wanted = plan.logit_sites if graph is None and plan.score == "logit" else []
@@ -161,21 +174,29 @@ class Tap(keras.Model):
         return self._plan.gradients.gradient(tape, score)
 
     def get_config(self) -> dict[str, Any]:
-        """Say that a tap can't be saved as a Keras model."""
+        """Say that a tap can't be saved or cloned."""
         raise GradCamError("tap-not-saved", name=self.model.name)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Say that a tap can't be saved, before there is a file."""
+        self.get_config()
 
     def export(self, filepath: Any, **options: Any) -> None:
         """Write a SavedModel that returns the activations, then the outputs, in one flat list."""
         source = self._plan.source
         signatures, structure = examples.signatures(source)
-        archive = keras.export.ExportArchive()
-        archive.track(self)
 
         def serve(*arrays: tf.Tensor) -> list[tf.Tensor]:
             return tf.nest.flatten(self(source.arguments(list(arrays), structure)))
 
-        archive.add_endpoint("serve", serve, input_signature=signatures[0])
-        archive.write_out(filepath, **options)
+        # Keras leaves its marks on every layer that it exports.
+        with one_trace_at_a_time(), ExitStack() as stack:
+            for operation in operations_of(self.model):
+                stack.enter_context(Belongings(operation, tf.Graph()).kept())
+            archive = keras.export.ExportArchive()
+            archive.track(self)
+            archive.add_endpoint("serve", serve, input_signature=signatures[0])
+            archive.write_out(filepath, **options)
 
 
 def tap(model: Any, layer: Any = None, *, score: str = "probability") -> Tap | SavedTap:

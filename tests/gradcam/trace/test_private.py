@@ -296,6 +296,15 @@ def test_is_composite():
     assert not private_tensorflow.is_composite([1.0])
 
 
+def test_has_no_gradient():
+    with tf.Graph().as_default():
+        x = tf.constant([1.0])
+        drawn = tf.random.stateless_poisson((1,), [1, 2], x, tf.float32)
+        area = tf.raw_ops.ResizeArea(images=tf.zeros((1, 2, 2, 1)), size=[1, 1])
+        found = [private_tensorflow.has_no_gradient(one.op) for one in (drawn, tf.exp(x), area)]
+    assert found == [True, False, False]
+
+
 def test_keep_words_stops_keras_from_making_another_error():
     class Raises(keras.layers.Layer):
         def __init__(self, keep):
