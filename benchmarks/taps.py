@@ -1,0 +1,79 @@
+"""What the gradient of a tapped layer costs, next to the model's own forward pass.
+
+`python -m benchmarks taps` prints the table. Both run in a `tf.function`, one after the other in each
+round, and are compared by the median of the rounds' ratios.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import gradcam
+from benchmarks.timing import paired
+
+MODELS: Mapping[str, Callable[..., keras.Model]] = {
+    "MobileNetV2": keras.applications.MobileNetV2,
+    "ResNet50": keras.applications.ResNet50,
+    "EfficientNetB0": keras.applications.EfficientNetB0,
+}
+BATCHES = (1, 8)
+PAIRS = 20
+SIZE = 224
+
+
+def main(
+    names: Sequence[str] = tuple(MODELS),
+    size: int = SIZE,
+    pairs: int = PAIRS,
+    *,
+    markdown: bool = False,
+) -> None:
+    """Print a row for each model and batch."""
+    head = ["model", "batch", "forward, ms", "tap and gradient, ms", "ratio"]
+    print("Gradients of the last feature map, which the tap chooses, in a tf.function")
+    print(_row(head, markdown=markdown))
+    if markdown:
+        print(_row(["---"] * len(head), markdown=True))
+    for name in names:
+        model = MODELS[name](weights=None, input_shape=(size, size, 3))
+        for batch in BATCHES:
+            print(_row([name, str(batch), *_measured(model, batch, pairs)], markdown=markdown))
+        keras.backend.clear_session()
+
+
+def _measured(model: keras.Model, batch: int, pairs: int) -> list[str]:
+    shape = (batch, *model.input_shape[1:])
+    images = tf.constant(np.random.default_rng(0).uniform(0, 255, shape), tf.float32)
+    tap = gradcam.tap(model)
+
+    @tf.function(autograph=False)
+    def forward(images: tf.Tensor) -> tf.Tensor:
+        return model(images, training=False)
+
+    @tf.function(autograph=False)
+    def gradient(images: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            _, outputs = tap(images, tape=tape)
+            score = outputs[:, 0]
+        return tap.gradient(tape, score)
+
+    calls = {"forward": lambda: forward(images).numpy(), "tap": lambda: gradient(images).numpy()}
+    times = paired(calls, pairs)
+    milliseconds = [f"{1e3 * np.median(times[name]):.1f}" for name in calls]
+    return [*milliseconds, f"{np.median(times['tap'] / times['forward']):.2f}"]
+
+
+def _row(cells: Sequence[str], *, markdown: bool) -> str:
+    if markdown:
+        return f"| {' | '.join(cells)} |"
+    return "  ".join(
+        f"{cell:<{width}}" for cell, width in zip(cells, (16, 7, 13, 22, 5), strict=True)
+    )
+
+
+if __name__ == "__main__":
+    main()
