@@ -49,15 +49,6 @@ SENTENCES: dict[str, str] = {
         " Expected a model that runs on these inputs. Call model(images) to see the whole error;"
         " it has to work first."
     ),
-    "replicas-wait": (
-        "The model lets its replicas wait for each other in the middle of a call, as"
-        " BatchNormalization(synchronized=True) does in training. Expected replicas that run by"
-        " themselves while a layer is tapped. Call the tap with training=False."
-    ),
-    "saved-training": (
-        "Received training=True for a SavedModel. Expected training=False: its file holds the model"
-        " as it predicts. Tap the Keras model that it was exported from."
-    ),
     "channels-first-kernel": (
         "The model '{name}' takes its channels first{where}, which TensorFlow can't compute on this"
         " processor without oneDNN. Expected oneDNN, a GPU, or channels last. Set"

@@ -53,6 +53,15 @@ SENTENCES: dict[str, str] = {
         "A tap is no model that can be saved or cloned: its layers belong to '{name}'. Expected"
         " that model. Save it and tap it again, or write the tap as a SavedModel with tap.export."
     ),
+    "replicas-wait": (
+        "The model lets its replicas wait for each other in the middle of a call, as"
+        " BatchNormalization(synchronized=True) does in training. Expected replicas that run by"
+        " themselves while a layer is tapped. Call the tap with training=False."
+    ),
+    "saved-training": (
+        "Received training=True for a SavedModel. Expected training=False: its file holds the model"
+        " as it predicts. Tap the Keras model that it was exported from."
+    ),
     "logits-eager": (
         "The {activation} of output '{name}' is not the last step of one layer, so its input can't"
         " be seen in eager code. Expected a final {activation} layer, or a layer with"

@@ -88,7 +88,7 @@ def undifferentiable(
 ) -> list[str]:
     """The operations between a layer and the score that TensorFlow doesn't differentiate, in words."""
     found = [
-        (operation, f"{operation.type}, which has no gradient")
+        (operation, without_gradient(operation))
         for operation in descendants(layer_outputs, ancestors([score]))
         if operation.outputs[0].dtype.is_floating and private_tensorflow.has_no_gradient(operation)
     ]

@@ -45,11 +45,11 @@ BLOCKERS = {
     "custom": (stubborn, "a custom gradient (tf.custom_gradient, rematerialisation) in 'strange'"),
     "unregistered": (
         lambda x: tf.raw_ops.ResizeArea(images=x, size=[6, 6]),
-        "ResizeArea, which has no gradient in 'strange'",
+        "ResizeArea (which has no gradient) in 'strange'",
     ),
     "undifferentiable": (
         lambda x: tf.random.stateless_poisson((1, 6, 6, 3), [1, 2], x, tf.float32),
-        "StatelessRandomPoisson, which has no gradient in 'strange'",
+        "StatelessRandomPoisson (which has no gradient) in 'strange'",
     ),
     "cast": (lambda x: tf.cast(tf.cast(x, tf.int32), tf.float32), "a cast to int32 in 'strange'"),
 }
