@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import tensorflow as tf
-
-from gradcam.cam import options, pixels, verdicts
-from gradcam.cam.explanation import Explanation
-from gradcam.cam.program import Program, Question, Settings
+from gradcam.cam import answers, pixels, settings
+from gradcam.cam.answers import Answer
+from gradcam.cam.programs import Programs, kept_with
+from gradcam.cam.question import Aim, Question
 from gradcam.errors import ModelError
 from gradcam.targets import resolving
 from gradcam.trace import inputs, kernels, sources
@@ -19,12 +16,10 @@ from gradcam.trace import inputs, kernels, sources
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gradcam.cam.explanation import Explanation
+    from gradcam.cam.program import Program
     from gradcam.messages.notes import Note
 
-
-# Programs kept: enough for a few image sizes and kinds of targets, few enough to bound the memory
-# where every call brings a new function as its target.
-PROGRAMS_KEPT = 16
 IMAGES_PER_RUN = 32
 
 
@@ -61,19 +56,19 @@ class Explainer:
         self,
         model: Any,
         layer: Any = None,
-        method: str = "gradcam",
+        method: str | Sequence[str] = "gradcam",
         *,
         score: str = "logit",
         class_names: Sequence[str] | None = None,
         relu: bool = True,
         counterfactual: bool = False,
-        fuse: str = "mean",
+        fuse: str | None = "mean",
         max_channels: int | None = None,
         batch_size: int | None = None,
         input: str | None = None,  # noqa: A002 - the word of the user's model
     ) -> None:
         self._source = sources.open_source(model)
-        self._settings = options.settings(
+        self._settings = settings.checked(
             layer=layer,
             method=method,
             score=score,
@@ -85,25 +80,45 @@ class Explainer:
             batch_size=batch_size,
             input=input,
         )
-        self._programs: OrderedDict[Any, Program] = OrderedDict()
-        self._lock = threading.RLock()
-        self._fixes_batch = False
+        self._has_several_methods = isinstance(method, list | tuple)
+        self._programs = Programs()
         self._has_seen_pixels = False
 
     def __repr__(self) -> str:
         named = [repr(layer) for layer in self._settings.layers if layer is not None]
         layers = " and ".join(named) or "the last feature map"
-        return f"Explainer({self._settings.method} of {layers} in '{self._source.name}')"
+        return (
+            f"Explainer({', '.join(self._settings.methods)} of {layers} in '{self._source.name}')"
+        )
 
-    def __call__(self, images: Any, target: Any = None, top_k: int | None = None) -> Explanation:
+    def __call__(self, images: Any, target: Any = None, top_k: int | None = None) -> Any:
         """Explain some images.
 
         Args:
             images: what the model takes; one image may come without the batch axis.
             target: see `gradcam.targets`; None for each image's own top class.
             top_k: explain so many of the top classes of each image.
+
+        Returns:
+            An explanation; where a list of methods was given, a dict with one of each, by its name.
         """
-        return self._explained(self._question(images, target, top_k))
+        found = self.each(images, [(target, top_k)])
+        by_method = {explanation.method: explanation for explanation in found}
+        return by_method if self._has_several_methods else found[0]
+
+    def each(self, images: Any, aims: Sequence[tuple[Any, int | None]]) -> list[Explanation]:
+        """Explain several targets of each image at once: the model runs forward once for all.
+
+        Args:
+            images: what the model takes.
+            aims: for each explanation the target and `top_k`.
+
+        Returns:
+            The explanations, by layer where `fuse` is None, then by method, then by target.
+        """
+        question = self._question(images, aims)
+        parts = self._answered(question)
+        return answers.joined(parts, self._settings)
 
     def prepare(self, images: Any, target: Any = None, top_k: int | None = None) -> list[str]:
         """Trace for such images and such a target, without running the model on them.
@@ -114,33 +129,38 @@ class Explainer:
         Returns:
             The paths of the layers.
         """
-        question = self._question(images, target, top_k)
-        program = self._program(question, question.key())
-        program.target.check(program.outputs, question.arguments)
-        return [scene.call.path for scene in program.scenes]
+        return self.prepare_each(images, [(target, top_k)])
 
-    def look_at_pixels(
-        self, images: Any, target: Any = None, top_k: int | None = None
-    ) -> Note | None:
+    def prepare_each(self, images: Any, aims: Sequence[tuple[Any, int | None]]) -> list[str]:
+        """Trace for such images and such targets, as `prepare` does for one."""
+        question = self._question(images, aims)
+        program = self._program(question, question.key())
+        answers.check(program, question)
+        return [tapped.path for tapped in program.run.tapped]
+
+    def look_at_pixels(self, images: Any, aims: Sequence[tuple[Any, int | None]]) -> Note | None:
         """What the first call would say of the range of some images, without explaining them.
 
         No later call says it again, but for blank maps.
         """
-        question = self._question(images, target, top_k)
+        question = self._question(images, aims)
         self._has_seen_pixels = True
-        return pixels.note(self._program(question, question.key()), question.batch)
+        return pixels.note(self._program(question, question.key()), question)
 
-    def _question(self, images: Any, target: Any, top_k: int | None) -> Question:
+    def _question(self, images: Any, aims: Sequence[tuple[Any, int | None]]) -> Question:
         batch = inputs.read(self._source, images)
-        options.check_top_k(top_k, target)
-        names = self._settings.class_names
-        asked = None if target is None else resolving.as_target(target).named(names)
-        arguments = asked.arguments(len(batch)) if asked else ()
-        return Question(batch, asked, arguments, top_k)
+        return Question(batch, tuple(self._aim(*aim, len(batch)) for aim in aims))
 
-    def _explained(self, question: Question) -> Explanation:
+    def _aim(self, target: Any, top_k: int | None, count: int) -> Aim:
+        settings.check_top_k(top_k, target)
+        if target is None:
+            return Aim(None, top_k)
+        asked = resolving.as_target(target).named(self._settings.class_names)
+        return Aim(asked, top_k, asked.arguments(count))
+
+    def _answered(self, question: Question) -> list[Answer]:
         try:
-            return _joined(self._parts(question), self._settings)
+            return self._parts(question)
         except ModelError as error:
             if error.code != "cannot-run" or self._source.specs() is not None:
                 raise
@@ -151,71 +171,31 @@ class Explainer:
                 raise wrong from error
             if floats is None:
                 raise
-        return self._explained(floats)
+        return self._parts(floats)
 
-    def _parts(self, question: Question) -> list[dict[str, Any]]:
+    def _parts(self, question: Question) -> list[Answer]:
+        """The answers for as many images as go through the model at once."""
         size = self._fixed_rows() or self._settings.batch_size or IMAGES_PER_RUN
         key = question.key()  # once: it is a new one each time for what can't be compared
-        return [
-            self._answer(question.rows(slice(first, first + size)), key, first)
-            for first in range(0, len(question.batch), size)
-        ]
+        parts = []
+        for first in range(0, len(question.batch), size):
+            part = question.rows(slice(first, first + size))
+            program = self._program(part, key)
+            with kernels.missing_ones_named(self._source.name):
+                found = answers.answer(program, part, first)
+            parts.append(self._of_pixels(program, part, found))
+        return parts
 
-    def _answer(self, question: Question, key: Any, first: int) -> dict[str, Any]:
-        """Explain as many images as go through the model at once; `first` is their first number."""
-        program = self._program(question, key)
-        program.target.check(program.outputs, question.arguments)
-        with kernels.missing_ones_named(self._source.name):
-            results = tf.nest.map_structure(lambda tensor: tensor.numpy(), program(question))
-        verdicts.check_finite(program, question, results, first)
-        names = self._settings.class_names
-        labels = [[program.target.label(int(i), names) for i in row] for row in results["index"]]
-        values = tf.nest.flatten(results["outputs"])
-        of_images = (
-            verdicts.frames_outside(program, results, first)
-            + verdicts.blank_maps(program, results, labels, first)
-            + verdicts.blank_heatmaps(program, results, first)
-        )
-        return results | {
-            "targets": [tuple(row) if question.top_k else row[0] for row in labels],
-            "paths": [scene.call.path for scene in program.scenes],
-            "notes": self._of_pixels(program, question, has_blank=bool(of_images))
-            + program.notes
-            + verdicts.look_like_probabilities(program, values)
-            + of_images,
-        }
-
-    def _of_pixels(self, program: Program, question: Question, *, has_blank: bool) -> list[Note]:
-        """The note on pixels in the wrong range: in the first call, and where maps are blank."""
-        if self._has_seen_pixels and not has_blank:
-            return []
+    def _of_pixels(self, program: Program, question: Question, answer: Answer) -> Answer:
+        """The answer with a note on pixels in the wrong range, in the first call or if it is blank."""
+        if self._has_seen_pixels and not answer.is_blank:
+            return answer
         self._has_seen_pixels = True
-        found = pixels.note(program, question.batch)
-        return [found] if found is not None else []
+        return replace(answer, on_pixels=pixels.note(program, question))
 
     def _program(self, question: Question, kind: Any) -> Program:
         """The traced program for this kind of question, traced now if there is none."""
-        size = len(question.batch) if self._fixes_batch else self._fixed_rows()
-        key = (kind, size)
-        with self._lock:
-            program = self._programs.get(key)
-            if program is None:
-                program = self._programs[key] = self._traced(question, size)
-                while len(self._programs) > PROGRAMS_KEPT:
-                    self._programs.popitem(last=False)
-            self._programs.move_to_end(key)
-        return program
-
-    def _traced(self, question: Question, size: int | None) -> Program:
-        try:
-            return Program(self._source, self._settings, question, rows=size)
-        except ModelError as error:
-            # A `call` that computes with the size of the batch needs to know it.
-            if error.code != "cannot-run" or size is not None:
-                raise
-            program = Program(self._source, self._settings, question, rows=len(question.batch))
-            self._fixes_batch = True
-            return program
+        return self._programs.get(self._source, self._settings, question, kind, self._fixed_rows())
 
     def _fixed_rows(self) -> int | None:
         specs = self._source.specs()
@@ -227,22 +207,25 @@ def explain(
     images: Any,
     target: Any = None,
     layer: Any = None,
-    method: str = "gradcam",
+    method: str | Sequence[str] = "gradcam",
     *,
     score: str = "logit",
     class_names: Sequence[str] | None = None,
     relu: bool = True,
     counterfactual: bool = False,
     top_k: int | None = None,
-    fuse: str = "mean",
+    fuse: str | None = "mean",
     max_channels: int | None = None,
     batch_size: int | None = None,
     input: str | None = None,  # noqa: A002 - the word of the user's model
-) -> Explanation:
+) -> Any:
     """Explain some images once; `Explainer` is for many batches of the same model.
 
-    The arguments are those of `Explainer` and of its call. The model is left as it was; nothing
-    holds on to it.
+    The arguments are those of `Explainer` and of its call. The model is left as it was.
+
+    What was traced is kept for the next call with the same model, and goes when the model goes: it
+    is found by a weak reference. It holds the model's weights by reference, so training is seen; an
+    attribute that is changed on a layer, such as its activation, is traced anew.
 
     >>> import keras, numpy as np
     >>> model = keras.Sequential([
@@ -265,29 +248,5 @@ def explain(
         batch_size=batch_size,
         input=input,
     )
+    explainer._programs = kept_with(model)
     return explainer(images, target, top_k)
-
-
-def _joined(parts: Sequence[dict[str, Any]], settings: Settings) -> Explanation:
-    """One explanation of the runs that a batch was split into."""
-
-    def join(name: str) -> Any:
-        pieces = [part.get(name) for part in parts]
-        if len(pieces) == 1 or pieces[0] is None:
-            return pieces[0]
-        return tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *pieces)
-
-    paths = parts[0]["paths"]
-    return Explanation(
-        maps=join("maps"),
-        heatmaps=join("heatmaps"),
-        scores=join("scores"),
-        outputs=join("outputs"),
-        targets=tuple(target for part in parts for target in part["targets"]),
-        layer=paths[0] if len(paths) == 1 else tuple(paths),
-        method=settings.method,
-        notes=tuple(dict.fromkeys(note for part in parts for note in part["notes"])),
-        warped_heatmaps=join("warped_heatmaps"),
-        coverage=join("coverage"),
-        signed=not settings.relu,
-    )

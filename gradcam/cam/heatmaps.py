@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tensorflow as tf
 
@@ -36,11 +36,24 @@ def fused(maps: Sequence[tf.Tensor], fuse: str) -> tf.Tensor:
     return tf.reduce_mean(stacked, 0) if fuse == "mean" else tf.reduce_max(stacked, 0)
 
 
-def framed(maps: tf.Tensor, frame: Frame, signed: bool) -> dict[str, tf.Tensor]:
-    """Maps (batch, classes, positions...) at the size of the input, each in [0, 1] or [-1, 1].
+class Drawn(NamedTuple):
+    """Maps of one method, and how they look over the image, each (batch, classes, positions...).
 
-    Behind a spatial transformer also the heatmaps in its frame, and how far it showed each pixel.
+    Attributes:
+        maps: raw.
+        heatmaps: at the size of the input, in [0, 1] or [-1, 1].
+        warped_heatmaps: behind a spatial transformer, the heatmaps in its frame; else None.
+        coverage: there, how far it showed each pixel, (batch, height, width); else None.
     """
+
+    maps: Any
+    heatmaps: Any
+    warped_heatmaps: Any = None
+    coverage: Any = None
+
+
+def drawn(maps: tf.Tensor, frame: Frame, *, signed: bool) -> Drawn:
+    """Maps (batch, classes, positions...) with their heatmaps in the frame of the input."""
     flat = _by_map(maps)
     shape = tf.shape(maps)
     images = tf.range(shape[0])
@@ -50,29 +63,10 @@ def framed(maps: tf.Tensor, frame: Frame, signed: bool) -> dict[str, tf.Tensor]:
         return _by_image(resizing.normalise(values, signed), maps)
 
     seen = frame.as_seen(flat)
-    found = {"heatmaps": heatmaps(frame.carried_back(seen, rows))}
-    if frame.way.warps:
-        found["warped_heatmaps"] = heatmaps(seen)
-        found["coverage"] = frame.coverage(images)
-    return found
-
-
-def facts(maps: tf.Tensor, evidence: Sequence[dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
-    """What warnings and errors are decided by, for each image and, second axis, each class."""
-    axes = list(range(2, maps.shape.rank))
-    activations = evidence[0]["activations"]
-    known = {
-        "low": tf.reduce_min(maps, axes),
-        "high": tf.reduce_max(maps, axes),
-        "activation": _largest(activations),
-        "finite_activations": finite_rows(activations),
-        "finite_maps": finite_rows(maps),
-    }
-    if "gradients" in evidence[0]:
-        gradients = [of_class["gradients"] for of_class in evidence]
-        known["gradient"] = tf.stack([_largest(gradient) for gradient in gradients], 1)
-        known["finite_gradients"] = tf.stack([finite_rows(g) for g in gradients], 1)
-    return known
+    found = Drawn(maps, heatmaps(frame.carried_back(seen, rows)))
+    if not frame.way.warps:
+        return found
+    return found._replace(warped_heatmaps=heatmaps(seen), coverage=frame.coverage(images))
 
 
 def finite_rows(tensor: tf.Tensor) -> tf.Tensor:
@@ -86,10 +80,6 @@ def finite_rows(tensor: tf.Tensor) -> tf.Tensor:
     count = tf.size(rows) // tf.maximum(tf.shape(rows)[0], 1)
     share = rows / tf.cast(tf.maximum(count, 1), tf.float32)
     return tf.math.is_finite(tf.reduce_sum(share, list(range(1, tensor.shape.rank))))
-
-
-def _largest(tensor: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_max(tf.abs(tensor), list(range(1, tensor.shape.rank)))
 
 
 def _by_map(maps: tf.Tensor) -> tf.Tensor:

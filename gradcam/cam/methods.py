@@ -1,6 +1,6 @@
 """The class-activation-map methods: each a short pure function of the evidence it names.
 
-The parameters of a function are the evidence it needs:
+The parameters of a function are the evidence it needs, as `cam/evidence` registers it:
 
 | evidence | what it is |
 |---|---|
@@ -33,8 +33,6 @@ else:
     # The command knows the names of the methods before it needs TensorFlow.
     tf = LazyModule("tensorflow")
 
-EVIDENCE = ("activations", "gradients", "score", "ablated_scores", "masked_scores")
-
 
 @dataclass(frozen=True)
 class Method:
@@ -47,6 +45,9 @@ class Method:
         summary: what it does, in a line.
         use_when: when to choose it.
         paper: where it comes from.
+        positive_only: whether it keeps only gradients that speak for the target.
+        follows_activations: whether its map is negative only where the activations are, whatever
+            speaks for or against the target.
     """
 
     name: str
@@ -55,6 +56,8 @@ class Method:
     summary: str
     use_when: str
     paper: str
+    positive_only: bool = False
+    follows_activations: bool = False
 
     @property
     def needs_target(self) -> bool:
@@ -66,17 +69,17 @@ METHODS: dict[str, Method] = {}
 
 
 def method(
-    name: str, use_when: str, paper: str
+    name: str, use_when: str, paper: str, **facts: bool
 ) -> Callable[[Callable[..., tf.Tensor]], Callable[..., tf.Tensor]]:
-    """Register a function under a name; its parameters say what evidence it needs."""
+    """Register a function under a name; its parameters say what evidence it needs.
+
+    `facts` are the attributes of `Method` that are not False.
+    """
 
     def register(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
         evidence = tuple(inspect.signature(function).parameters)
-        unknown = set(evidence) - set(EVIDENCE)
-        if unknown:
-            raise TypeError(f"{name} asks for {unknown}; known evidence: {EVIDENCE}")
         summary = (inspect.getdoc(function) or "").split("\n", maxsplit=1)[0].rstrip(".")
-        METHODS[name] = Method(name, function, evidence, summary, use_when, paper)
+        METHODS[name] = Method(name, function, evidence, summary, use_when, paper, **facts)
         return function
 
     return register
@@ -99,6 +102,8 @@ def gradcam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     "gradcam++",
     use_when="Several instances of the class in one image.",
     paper="Chattopadhay et al. 2018, arXiv:1710.11063",
+    positive_only=True,
+    follows_activations=True,
 )
 def gradcam_plus_plus(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     """Channels weighted by their positive gradients, each position by its share.
@@ -154,6 +159,8 @@ def xgradcam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     "layercam",
     use_when="Fine detail from earlier layers; fuses well over several layers.",
     paper="Jiang et al. 2021, doi:10.1109/TIP.2021.3089943",
+    positive_only=True,
+    follows_activations=True,
 )
 def layercam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     """Activations weighted by their own positive gradient.
@@ -167,6 +174,7 @@ def layercam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     "eigencam",
     use_when="What stands out, whatever the class; no gradient is needed.",
     paper="Muhammad and Yeasin 2020, arXiv:2008.00299",
+    follows_activations=True,
 )
 def eigencam(activations: tf.Tensor) -> tf.Tensor:
     """The main pattern of the activations, whatever the target.
@@ -210,6 +218,7 @@ def ablationcam(activations: tf.Tensor, score: tf.Tensor, ablated_scores: tf.Ten
     "scorecam",
     use_when="No gradients at all; costs one run of the model a channel; the most varied may do.",
     paper="Wang et al. 2020, arXiv:1910.01279",
+    follows_activations=True,
 )
 def scorecam(activations: tf.Tensor, masked_scores: tf.Tensor) -> tf.Tensor:
     """Channels weighted by the score of the image that they mask.

@@ -8,27 +8,27 @@ from gradcam.messages.notes import Note
 
 if TYPE_CHECKING:
     from gradcam.cam.program import Program
-    from gradcam.trace.inputs import Batch
+    from gradcam.cam.question import Question
 
 # A range shows in a few images; the part of the model before the first normalisation runs on them.
 _IMAGES = 8
 
 
-def note(program: Program, batch: Batch) -> Note | None:
+def note(program: Program, question: Question) -> Note | None:
     """The note for images in the wrong range; None where nothing is wrong, or nothing tells.
 
     Args:
         program: a trace of the model for such images.
-        batch: the images, all finite.
+        question: the images, all finite.
     """
-    known = program.pixel_range
+    known = program.run.pixel_range
     if known is None:
         return None
-    some = batch if program.rows is not None else batch.rows(slice(0, _IMAGES))
+    some = question if program.is_fixed else question.rows(slice(0, _IMAGES))
     variance = None
     if known.variance is not None:
-        variance = program.part(known.variance, some).numpy()
-    misfit = known.misfit(some.arrays[known.number], variance)
+        (variance,) = program.values(some, [known.variance])
+    misfit = known.misfit(some.batch.arrays[known.number], variance)
     if misfit is None:
         return None
     proposal = misfit.proposal

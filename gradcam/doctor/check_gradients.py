@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from gradcam.cam.evidence import HALF_SCALE
+from gradcam.cam.run import HALF_SCALE
 from gradcam.doctor.diagnosis import Finding, LayerGradient, finding, reworded
 from gradcam.doctor.measures import SaturableOperation, norm, saturable_operations
 from gradcam.doctor.traced_model import describe, image_numbers

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tensorflow as tf
 
-from gradcam.cam import program
+from gradcam.cam import run
+from gradcam.cam.settings import Settings
 from gradcam.doctor.measures import Measures
 from gradcam.doctor.user_code import attempt
 from gradcam.targets import resolving
@@ -182,7 +183,7 @@ def trace_model(
         names = [spec.name for spec in source.specs() or ()]
         recording = Recording(list(tensors), names, calls, [], None)
     else:
-        outputs = program.read_outputs(recording, program.Settings())
+        outputs = run.read_outputs(recording, Settings())
         explained, target_error = attempt(lambda: _explained(outputs, target, len(batch)))
     explained = explained or Explained()
     scores = [] if explained.scores is None else [explained.scores]

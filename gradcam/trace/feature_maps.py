@@ -197,9 +197,13 @@ class FeatureMaps:
                 paths=listing(self.candidates()[-12:]),
             )
 
+    @functools.cached_property
+    def _candidates(self) -> list[str]:
+        return [call.path for call in self._recording.calls if self.is_candidate(call)]
+
     def candidates(self) -> list[str]:
         """The paths that the automatic choice may take, in the order of the calls."""
-        return [call.path for call in self._recording.calls if self.is_candidate(call)]
+        return self._candidates
 
     def sequence_after(self, call: Call) -> str | None:
         """The first layer on token sequences behind a feature map that leads to the target."""
@@ -249,6 +253,20 @@ class FeatureMaps:
     def is_learned(self, call: Call) -> bool:
         """Whether weights, other than those that normalise the image, made the output."""
         return self._learning.nearest(call.outputs[0]) is not None
+
+
+def may_be_chosen(call: Call) -> bool:
+    """Whether a call that just returned looks like one that the automatic choice may take."""
+    if len(call.outputs) != 1 or not _is_whole(call):
+        return False
+    if _is_any(call, MOVES_VALUES) or _is_any(call, PREPARES_IMAGE) or _around(call) is not None:
+        return False
+    output = call.outputs[0]
+    rank = output.shape.rank
+    if not output.dtype.is_floating or rank is None or not 3 <= rank <= 5:
+        return False
+    sizes = output.shape.as_list()
+    return any(size != 1 for size in sizes[1:-1]) and any(size != 1 for size in sizes[2:])
 
 
 def _dimension(call: Call) -> str | None:

@@ -53,6 +53,13 @@ def resolve(recording: Recording, layer: Any) -> Call:
     return reachable[0]
 
 
+def may_mean(layer: Any, call: Call) -> bool:
+    """Whether a call that just returned, and has no path yet, may be the one that `layer` means."""
+    if isinstance(layer, str):
+        return re.sub(r"\[\d+\]$", "", layer.strip("/").rpartition("/")[2]) == call.name
+    return call.layer is layer
+
+
 def tappable(recording: Recording) -> str:
     """The first and the last paths of the calls that can be tapped, for a sentence."""
     paths = [call.path for call in recording.calls if call.path and recording.leads_to_output(call)]

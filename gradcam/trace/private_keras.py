@@ -7,12 +7,14 @@ them all in the same places, but for `remat_mode`.
 
 from __future__ import annotations
 
+import functools
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import keras
 from keras.src.backend.common import global_state
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
+from keras.src.backend.tensorflow import trainer as trainers
 from keras.src.legacy import backend as keras_2_backend
 from keras.src.saving import saving_lib
 from keras.src.saving.serialization_lib import ObjectSharingScope
@@ -47,6 +49,7 @@ __all__ = [
     "remat_mode",
     "to_snake_case",  # the name of a layer's class as weight files spell it
     "tracker",
+    "training_attributes",
     "variables_without_values",
 ]
 
@@ -165,3 +168,10 @@ def keep_words(error: Exception) -> None:
     Keras adds the arguments of a `call` to every exception that comes out of it, once.
     """
     error._keras_call_info_injected = True  # type: ignore[attr-defined]
+
+
+@functools.cache
+def training_attributes() -> frozenset[str]:
+    """The attributes that a model has for its training, which change no prediction."""
+    trainer: Any = trainers.TensorFlowTrainer()
+    return frozenset({*vars(trainer), "history", "optimizer", "loss", "metrics"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from gradcam.trace.transformers import Thetas
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from gradcam.trace import logits
     from gradcam.trace.watching import Watch
@@ -119,6 +121,10 @@ class Recording:
         if not self.is_seen_by_tapes and any(gradient is None for gradient in found):
             found = tf.gradients(score, list(activations))
         return [None if one is None else tf.convert_to_tensor(one) for one in found]
+
+    def listening(self) -> AbstractContextManager[Any]:
+        """Let the tape hear of what is computed from the outputs."""
+        return contextlib.nullcontext() if self.watch is None else self.watch.tape
 
     def leads_to_output(self, call: Call) -> bool:
         """Whether the model's outputs depend on the call."""

@@ -150,7 +150,7 @@ def _answers(plan: Plan, photos: Sequence[Photo]) -> list[Explanation]:
     if plan.fixed_batch:  # filled up with what is thrown away
         pixels += pixels[-1:] * (plan.batch_size - len(pixels))
     batch = plan.batch(pixels)
-    return [call.explainer(batch, call.target, call.top_k) for call in plan.calls]
+    return plan.explainer.each(batch, plan.aims)
 
 
 def _writing(

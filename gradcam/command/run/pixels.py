@@ -25,9 +25,8 @@ def warning(plan: Plan) -> str | None:
         return None
     if plan.fixed_batch:
         pixels = [pixels[number % len(pixels)] for number in range(plan.batch_size)]
-    call = plan.calls[0]
     try:
-        note = call.explainer.look_at_pixels(plan.batch(pixels), call.target, call.top_k)
+        note = plan.explainer.look_at_pixels(plan.batch(pixels), plan.aims)
     except GradCamError:  # a preprocessing that fails on one of them: told of in its turn, too
         return None
     if note is None:

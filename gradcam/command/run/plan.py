@@ -27,17 +27,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ExplainerCall:
-    """One call of an explainer for each batch: a layer, a method, a class or several."""
-
-    explainer: Explainer
-    layer: str
-    method: str
-    target: Any
-    top_k: int | None
-
-
-@dataclass(frozen=True)
 class Plan:
     """A model with everything that is asked about each photograph.
 
@@ -50,7 +39,8 @@ class Plan:
         batch_size: images at once; `fixed_batch` where the model takes no other number.
         fixed_batch: whether batches must be full.
         preprocess: from 0..255 to what the model takes.
-        calls: what is done with each batch.
+        explainer: explains a batch, all layers and methods at once.
+        aims: for each class the target, and the number of top classes.
         output: the output that is explained, and its number.
         class_names: the names of the classes, or None.
         settings: what the manifest says; another run with these gives the same files.
@@ -66,7 +56,8 @@ class Plan:
     batch_size: int
     fixed_batch: bool
     preprocess: Preprocess
-    calls: tuple[ExplainerCall, ...]
+    explainer: Explainer
+    aims: tuple[tuple[Any, int | None], ...]
     output: OutputInfo
     output_number: int
     class_names: list[str] | None
@@ -105,9 +96,14 @@ def make(request: Request, model: Any, network: str | None) -> Plan:
     example = preprocess(np.zeros((known.shape[0] or 1, height, width, channels), np.float32))
     example = np.moveaxis(example, -1, 1) if channels_first else example
     asked = image_classes.asked(request.classes, names, output, notes)
-    calls = _calls(request, model, names, output, example, asked)
-    notes.append(_layers_said(request, calls))
-    settings = _settings(request, calls, name, (height, width), names)
+    aims = tuple(
+        (index if request.output is None else Output(output.name, index), top_k)
+        for index, top_k in asked
+    )
+    explainer = _explainer(request, model, names, example)
+    layers = explainer.prepare_each(example, aims)  # refused before anything is written
+    notes.append(_layers_said(request, layers))
+    settings = _settings(request, layers, name, (height, width), names)
     return Plan(
         request=request,
         height=height,
@@ -117,7 +113,8 @@ def make(request: Request, model: Any, network: str | None) -> Plan:
         batch_size=known.shape[0] or request.batch_size,
         fixed_batch=known.shape[0] is not None,
         preprocess=preprocess,
-        calls=calls,
+        explainer=explainer,
+        aims=aims,
         output=output,
         output_number=number,
         class_names=names,
@@ -166,54 +163,41 @@ def _output(request: Request, known: Survey) -> tuple[int, OutputInfo]:
     return number, known.outputs[number]
 
 
-def _calls(
-    request: Request,
-    model: Any,
-    names: list[str] | None,
-    output: OutputInfo,
-    example: np.ndarray,
-    asked: Sequence[tuple[int | None, int | None]],
-) -> tuple[ExplainerCall, ...]:
-    """The explainers, traced: what doesn't fit the model is refused before anything is written."""
-    calls = []
-    for layer in request.layers:
-        for method in request.methods:
-            explainer = Explainer(
-                model,
-                layer,
-                method,
-                score=request.score,
-                relu=request.relu,
-                counterfactual=request.counterfactual,
-                max_channels=request.max_channels,
-                class_names=names,
-                batch_size=example.shape[0] if example.shape[0] > 1 else request.batch_size,
-            )
-            for index, top_k in asked:
-                target = index if request.output is None else Output(output.name, index)
-                (path,) = explainer.prepare(example, target, top_k)
-                calls.append(ExplainerCall(explainer, path, method, target, top_k))
-    return tuple(calls)
+def _explainer(
+    request: Request, model: Any, names: list[str] | None, example: np.ndarray
+) -> Explainer:
+    """One explainer for all layers and methods: each batch runs through the model once."""
+    return Explainer(
+        model,
+        list(request.layers),
+        list(request.methods),
+        score=request.score,
+        relu=request.relu,
+        counterfactual=request.counterfactual,
+        max_channels=request.max_channels,
+        class_names=names,
+        fuse=None,
+        batch_size=example.shape[0] if example.shape[0] > 1 else request.batch_size,
+    )
 
 
-def _layers_said(request: Request, calls: Sequence[ExplainerCall]) -> str:
-    layers = findings.listing(list(dict.fromkeys(call.layer for call in calls)))
-    return f"Layer: {layers}{', the last feature map' if request.layers == (None,) else ''}."
+def _layers_said(request: Request, layers: Sequence[str]) -> str:
+    chosen = ", the last feature map" if request.layers == (None,) else ""
+    return f"Layer: {findings.listing(layers)}{chosen}."
 
 
 def _settings(
     request: Request,
-    calls: Sequence[ExplainerCall],
+    layers: Sequence[str],
     preprocess: str,
     size: tuple[int, int],
     names: list[str] | None,
 ) -> dict[str, Any]:
     """What decides about the results; `layer` is a list where several were asked for."""
-    layers = list(dict.fromkeys(call.layer for call in calls))
     classes = [text or "top1" for text in request.classes]
     digest = hashlib.sha256("\n".join(names).encode(errors="replace")) if names else None
     return {
-        "layer": layers[0] if len(layers) == 1 else layers,
+        "layer": layers[0] if len(layers) == 1 else list(layers),
         "methods": list(request.methods),
         "class": classes[0] if len(classes) == 1 else classes,
         "preprocess": preprocess,

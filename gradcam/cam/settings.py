@@ -1,13 +1,13 @@
-"""Checks the options of `explain` and `Explainer`."""
+"""The options of `explain` and `Explainer`, checked."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradcam.cam.methods import METHODS
-from gradcam.cam.program import Settings
 from gradcam.errors import GradCamError, TargetError
 from gradcam.messages import findings
 from gradcam.targets import Output
@@ -16,11 +16,43 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def settings(*, layer: Any, class_names: Sequence[str] | None, **given: Any) -> Settings:
+@dataclass(frozen=True)
+class Settings:
+    """What an `Explainer` was asked for; see there.
+
+    Attributes:
+        layers: what `layer=` says, one entry a layer.
+        methods: the names of the methods.
+        fuse: how the maps of several layers become one; None keeps them apart.
+    """
+
+    layers: tuple[Any, ...] = (None,)
+    methods: tuple[str, ...] = ("gradcam",)
+    score: str = "logit"
+    class_names: tuple[str, ...] | None = None
+    relu: bool = True
+    counterfactual: bool = False
+    fuse: str | None = "mean"
+    max_channels: int | None = None
+    batch_size: int | None = None
+    input: str | None = None
+
+    @property
+    def differentiates(self) -> bool:
+        """Whether a method needs gradients."""
+        return any("gradients" in METHODS[name].evidence for name in self.methods)
+
+
+def checked(
+    *, layer: Any, method: Any, class_names: Sequence[str] | None, **given: Any
+) -> Settings:
     """The settings, or an error for an option that doesn't exist."""
-    _check_choice("method", given["method"], METHODS, "gradcam.METHODS describes them.")
+    methods = tuple(method) if isinstance(method, list | tuple) else (method,)
+    for name in methods or (None,):
+        _check_choice("method", name, METHODS, "gradcam.METHODS describes them.")
     _check_choice("score", given["score"], ("logit", "probability"), "The logit is the default.")
-    _check_choice("fuse", given["fuse"], ("mean", "max"), "The mean is the default.")
+    if given["fuse"] is not None:
+        _check_choice("fuse", given["fuse"], ("mean", "max"), "The mean is the default.")
     for name in ("relu", "counterfactual"):
         if not isinstance(given[name], bool):
             raise _wrong(name, given[name], "True or False", "Check the argument.")
@@ -30,7 +62,12 @@ def settings(*, layer: Any, class_names: Sequence[str] | None, **given: Any) -> 
     layers = tuple(layer) if isinstance(layer, list | tuple) else (layer,)
     if not layers:
         raise GradCamError("bad-layer", received="an empty list")
-    return Settings(layers=layers, class_names=_names(class_names), **given)
+    return Settings(
+        layers=layers,
+        methods=tuple(dict.fromkeys(methods)),
+        class_names=_names(class_names),
+        **given,
+    )
 
 
 def check_top_k(top_k: int | None, target: Any) -> None:

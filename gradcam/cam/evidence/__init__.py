@@ -1,0 +1,6 @@
+"""The evidence that methods ask for, each a small function of a tapped layer and its run."""
+
+from gradcam.cam.evidence import reruns, tape
+from gradcam.cam.evidence.registry import EVIDENCE, Evidence, gathered
+
+__all__ = ["EVIDENCE", "Evidence", "gathered", "reruns", "tape"]
