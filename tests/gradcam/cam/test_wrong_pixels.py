@@ -60,7 +60,7 @@ def test_the_right_pixels_are_never_warned_of(name):
         for number, picture in enumerate(pictures()):
             images = PREPROCESSINGS[name](picture)
             for batch in (images, images[:1]):
-                assert explain.look_at_pixels(batch, 0) is None, number
+                assert explain.look_at_pixels(batch, [(0, None)]) is None, number
 
 
 @pytest.mark.parametrize("given", PREPROCESSINGS)
