@@ -62,7 +62,7 @@ class Frame:
         return maps
 
 
-def find(recording: Recording, call: Call, rank: int, wanted: str | None) -> Frame:
+def frame_of(recording: Recording, call: Call, rank: int, wanted: str | None) -> Frame:
     """The input that the layer sees and that has as many axes of positions as its map.
 
     Args:
@@ -98,7 +98,7 @@ def find(recording: Recording, call: Call, rank: int, wanted: str | None) -> Fra
         )
     name, tensor = (fitting or seen or [(names[0], recording.inputs[0])])[0]
     axes = _axes(recording, tensor, rank)
-    way = warps.find(recording, call, tensor) if axes else warps.Way()
+    way = warps.way_between(recording, call, tensor) if axes else warps.Way()
     if len(axes) != 2:  # such as the images of a film, each moved in its own way
         way = warps.Way(unresolved=way.paths)
     return Frame(name, tensor, axes, way)

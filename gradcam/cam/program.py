@@ -149,7 +149,7 @@ def _run(
         unheard = [layer.call for layer in tapped if not watch.saw(layer.call)]
         if unheard:
             raise _Unheard([Site.of(layer.call, recording) for layer in tapped])
-    known = pixel_range.find(recording)
+    known = pixel_range.learned_by(recording)
     return Run(settings, recording, outputs, aims, maps, tapped, known)
 
 

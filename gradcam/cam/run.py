@@ -214,7 +214,7 @@ def tapped(
             raise GradCamError("layer-twice", path=call.path)
         data_format = maps.data_format(call)
         rank = len(positions(call.outputs[0].shape, data_format))
-        frame = frames.find(recording, call, rank, settings.input)
+        frame = frames.frame_of(recording, call, rank, settings.input)
         found.append(Tapped(call, frame, data_format == "channels_first"))
     if settings.fuse is not None:
         _check_frames(found)

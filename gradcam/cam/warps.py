@@ -84,7 +84,7 @@ class Way:
         return maps
 
 
-def find(recording: Recording, call: Call, source: tf.Tensor) -> Way:
+def way_between(recording: Recording, call: Call, source: tf.Tensor) -> Way:
     """The transformers between an input of the model and a layer.
 
     Args:
@@ -108,7 +108,7 @@ def find(recording: Recording, call: Call, source: tf.Tensor) -> Way:
         if last is not None and (last.thetas.known is None or not is_alone):
             unresolved += [other.path for other in nearest]
         starts = [source, *(other.outputs[0] for other in nearest)]
-        unresolved += samplings.find(recording, rest, starts)
+        unresolved += samplings.names_of(recording, rest, starts)
         if last is None or unresolved:
             break
         followed.insert(0, last)

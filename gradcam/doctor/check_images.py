@@ -150,7 +150,7 @@ class ImagesCheck:
     def __init__(self, traced: TracedModel) -> None:
         self._arrays = traced.batch.arrays
         self._names = traced.recording.input_names
-        self._range = pixel_range.find(traced.recording)
+        self._range = pixel_range.learned_by(traced.recording)
         self.tensors: dict[str, Any] = {}
         if self._range is not None and self._range.variance is not None:
             self.tensors["variance"] = self._range.variance

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from gradcam.doctor.traced_model import TracedModel
-    from gradcam.trace.logits import Output
+    from gradcam.trace.logits import ModelOutput
     from gradcam.trace.recording import Call
 
 _COARSE = 4
@@ -171,7 +171,7 @@ class MapCheck:
                 images=findings.Images(single),
             )
 
-    def _of_probabilities(self, output: Output, values: np.ndarray) -> Iterator[Finding]:
+    def _of_probabilities(self, output: ModelOutput, values: np.ndarray) -> Iterator[Finding]:
         if not np.isfinite(values).all():
             return
         of_target = values.max(1) if values.shape[1] > 1 else np.maximum(values, 1 - values)[:, 0]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from gradcam.doctor.traced_model import TracedModel
-    from gradcam.trace.logits import Output
+    from gradcam.trace.logits import ModelOutput
 
 # Keras' losses that take logits or probabilities, without underscores, and the activation for each.
 _ACTIVATIONS = {
@@ -61,7 +61,7 @@ class OutputsCheck:
             yield from _mismatch(output, loss, [float(value) for value in extent])
 
 
-def _mismatch(output: Output, loss: Any, extent: list[float]) -> Iterator[Finding]:
+def _mismatch(output: ModelOutput, loss: Any, extent: list[float]) -> Iterator[Finding]:
     kind, from_logits = _kind(loss)
     if kind is None:
         return
@@ -76,7 +76,7 @@ def _mismatch(output: Output, loss: Any, extent: list[float]) -> Iterator[Findin
         yield finding(code, "error", output.name, low=low, high=high, **facts)
 
 
-def _is_no_probability(output: Output, extent: list[float]) -> bool:
+def _is_no_probability(output: ModelOutput, extent: list[float]) -> bool:
     """Whether an output comes straight out of a linear layer, or leaves the range from 0 to 1."""
     if output.hidden is None:
         operation = through_shape_ops(output.value)[-1].op

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gradcam.doctor.traced_model import TracedModel
-    from gradcam.trace.logits import Output
+    from gradcam.trace.logits import ModelOutput
 
 
 def given_or_compiled(model: Any, loss: Any) -> Any:
@@ -46,7 +46,7 @@ def total(traced: TracedModel, loss: Any) -> tf.Tensor:
     return tf.add_n(parts)
 
 
-def proposed(outputs: Sequence[Output]) -> str:
+def proposed(outputs: Sequence[ModelOutput]) -> str:
     """The loss that most likely goes with some outputs, as code."""
     each = [_proposed(output) for output in outputs]
     if len(each) == 1:
@@ -55,7 +55,7 @@ def proposed(outputs: Sequence[Output]) -> str:
     return f"[\n{lines}    ]"
 
 
-def _proposed(output: Output) -> str:
+def _proposed(output: ModelOutput) -> str:
     shape = output.value.shape
     match output.ending:
         case "softmax":
@@ -79,7 +79,7 @@ def name_of(loss: Any) -> str:
     return getattr(loss, "__name__", type(loss).__name__)
 
 
-def _value(loss: Any, output: Output, given: Any) -> Any:
+def _value(loss: Any, output: ModelOutput, given: Any) -> Any:
     """The loss of one output; a function of the user's own may take any form of labels."""
     function = resolved(loss)
     first, error = attempt(lambda: function(_labels(loss, output, given), output.value))
@@ -96,7 +96,7 @@ def _value(loss: Any, output: Output, given: Any) -> Any:
     raise error
 
 
-def by_output(loss: Any, outputs: Sequence[Output]) -> list[Any]:
+def by_output(loss: Any, outputs: Sequence[ModelOutput]) -> list[Any]:
     """One loss an output, None where an output has none."""
     if isinstance(loss, dict) and set(loss) != {"class_name", "config"}:
         return [loss.get(output.name) for output in outputs]
@@ -115,7 +115,7 @@ def _is_in(name: str, words: tuple[str, ...]) -> bool:
     return any(word in name.lower() for word in words)
 
 
-def _labels(loss: Any, output: Output, given: Any) -> tf.Tensor:
+def _labels(loss: Any, output: ModelOutput, given: Any) -> tf.Tensor:
     """Labels in the form that the loss takes."""
     value = output.value
     name = getattr(resolved(loss), "name", name_of(loss))

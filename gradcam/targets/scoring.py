@@ -21,7 +21,7 @@ from gradcam.messages import findings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradcam.trace.logits import Output
+    from gradcam.trace.logits import ModelOutput
 
 
 @dataclass(frozen=True)
@@ -37,21 +37,21 @@ class Outputs:
         class_names: the names of the classes, or None.
     """
 
-    outputs: Sequence[Output]
+    outputs: Sequence[ModelOutput]
     values: Sequence[tf.Tensor]
     returned: Sequence[tf.Tensor]
     structure: Any
     score: str = "logit"
     class_names: tuple[str, ...] | None = None
 
-    def only(self) -> tuple[Output, tf.Tensor]:
+    def only(self) -> tuple[ModelOutput, tf.Tensor]:
         """The only output; an error that names `Output` where there are several."""
         if len(self.outputs) != 1:
             names = findings.listing([repr(output.name) for output in self.outputs])
             raise TargetError("several-outputs", count=len(self.outputs), names=names)
         return self.outputs[0], self.values[0]
 
-    def units(self, target: object) -> tuple[Output, tf.Tensor]:
+    def units(self, target: object) -> tuple[ModelOutput, tf.Tensor]:
         """The only output as (batch, units); an error where it has more axes."""
         output, value = self.only()
         if value.shape.rank == 1:
@@ -243,7 +243,7 @@ def side(outputs: Outputs, value: tf.Tensor, positive: tf.Tensor) -> tf.Tensor:
     return tf.where(positive == 1, value, negative)
 
 
-def is_positive(output: Output) -> tf.Tensor:
+def is_positive(output: ModelOutput) -> tf.Tensor:
     """Where single units are on their positive side, in the shape of the output.
 
     The logit's sign says so; behind two activations in a row only what the model returns does. In

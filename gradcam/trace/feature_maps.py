@@ -16,7 +16,7 @@ from gradcam.errors import DisconnectedLayerError, NotAFeatureMapError
 from gradcam.messages.findings import listing
 from gradcam.trace import layouts
 from gradcam.trace.graph import Dependence, ancestors
-from gradcam.trace.logits import Output, core_tensors
+from gradcam.trace.logits import ModelOutput, core_tensors
 from gradcam.trace.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class FeatureMaps:
     """The feature maps of a recording, seen from the outputs that are explained."""
 
     def __init__(
-        self, recording: Recording, outputs: Sequence[Output], scores: Iterable[tf.Tensor]
+        self, recording: Recording, outputs: Sequence[ModelOutput], scores: Iterable[tf.Tensor]
     ) -> None:
         self._recording = recording
         self._scores = {tensor.ref() for output in outputs for tensor in core_tensors(output)}

@@ -14,7 +14,7 @@ from gradcam.trace.upstream import Upstream
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gradcam.trace.logits import Output
+    from gradcam.trace.logits import ModelOutput
     from gradcam.trace.recording import Call, Recording
 
 _OTHER = {"channels_first": "channels_last", "channels_last": "channels_first"}
@@ -35,7 +35,7 @@ def of_output(known: Upstream[str], call: Call) -> str:
     return known.nearest(call.outputs[0]) or "channels_last"
 
 
-def of_outputs(recording: Recording) -> list[Output]:
+def of_outputs(recording: Recording) -> list[ModelOutput]:
     """The outputs of a recording, each with where its channels are."""
     known = formats(recording)
     return [

@@ -12,7 +12,7 @@ from gradcam.trace.sites import Site
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradcam.trace.logits import Output
+    from gradcam.trace.logits import ModelOutput
     from gradcam.trace.recording import Call, Recording
 
 
@@ -35,7 +35,7 @@ def found(recording: Recording) -> list[LogitSite | None]:
     return [_of(output, recording) for output in recording.outputs]
 
 
-def _of(output: Output, recording: Recording) -> LogitSite | None:
+def _of(output: ModelOutput, recording: Recording) -> LogitSite | None:
     if output.ending == "linear":
         return None
     operation = through_shape_ops(output.value)[-1].op

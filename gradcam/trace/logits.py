@@ -19,7 +19,7 @@ MAKES_SCORES = ("MatMul", "Conv", "BatchMatMul", "Einsum", "Depthwise", "FusedBa
 
 
 @dataclass(frozen=True)
-class Output:
+class ModelOutput:
     """One output of a model.
 
     Attributes:
@@ -48,24 +48,24 @@ class Output:
         return self.logits if score == "logit" else self.value
 
 
-def find(name: str, value: tf.Tensor) -> Output:
+def output_of(name: str, value: tf.Tensor) -> ModelOutput:
     """Follow an output back through reshaping to the operation that ends the model.
 
     >>> with tf.Graph().as_default():
     ...     scores = tf.compat.v1.placeholder(tf.float32, (None, 3), name="scores")
-    ...     found = find("classes", tf.reshape(tf.nn.softmax(scores), (-1, 1, 3)))
+    ...     found = output_of("classes", tf.reshape(tf.nn.softmax(scores), (-1, 1, 3)))
     ...     found.ending, found.logits.op.type, found.logits.shape
     ('softmax', 'Reshape', TensorShape([None, 1, 3]))
     """
     chain = through_shape_ops(value)
     ending = ENDINGS.get(chain[-1].op.type)
     if ending is None:
-        return Output(name, value, value, "linear", _hidden_ending(value))
+        return ModelOutput(name, value, value, "linear", _hidden_ending(value))
     logits, first = _before(chain), None
     while inner := _ending_before(logits):
         first, chain = inner, through_shape_ops(logits)
         logits = _before(chain)
-    return Output(name, value, logits, ending, _hidden_ending(logits), first)
+    return ModelOutput(name, value, logits, ending, _hidden_ending(logits), first)
 
 
 def _before(chain: list[tf.Tensor]) -> tf.Tensor:
@@ -124,7 +124,7 @@ def _is_gate(operation: tf.Operation) -> bool:
     return operation.type == "Mul" and all(x.op.type != "Const" for x in operation.inputs)
 
 
-def core_tensors(output: Output) -> list[tf.Tensor]:
+def core_tensors(output: ModelOutput) -> list[tf.Tensor]:
     """The output and its logits, and the tensors that are those in another shape or size.
 
     A layer whose output is one of these has nothing to be explained by: it is the score.

@@ -129,7 +129,7 @@ class PixelRange:
         return Misfit("spread", facts | extent, proposal)
 
 
-def find(recording: Recording) -> PixelRange | None:
+def learned_by(recording: Recording) -> PixelRange | None:
     """What a recording tells about the pixels of one of its inputs; None where it tells nothing."""
     scaled = _byte_scale(recording)
     norm = _first_norm(recording)

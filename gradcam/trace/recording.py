@@ -100,7 +100,7 @@ class Recording:
     inputs: list[tf.Tensor]
     input_names: list[str]
     calls: list[Call]
-    outputs: list[logits.Output]
+    outputs: list[logits.ModelOutput]
     structure: Any
     makers: Mapping[tf.Operation, Call] | None = None
     watch: Watch | None = None

@@ -30,7 +30,7 @@ IMAGE_MOVERS = frozenset(
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 
 
-def find(
+def names_of(
     recording: Recording, operations: set[tf.Operation], sources: Sequence[tf.Tensor]
 ) -> list[str]:
     """The paths, or names, of the samplers and crops among some operations.

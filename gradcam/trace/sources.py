@@ -237,7 +237,7 @@ def _ways(structure: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
         yield from _ways(part, (*way, key))
 
 
-def _named_outputs(model: keras.Model, result: Any) -> list[logits.Output]:
+def _named_outputs(model: keras.Model, result: Any) -> list[logits.ModelOutput]:
     """The outputs under their names: of the dict, of the layers that end the model, or numbers."""
     leaves = zip(_names(result), tf.nest.flatten(result), strict=False)
     missing = [name for name, leaf in leaves if leaf is None]
@@ -254,7 +254,7 @@ def _named_outputs(model: keras.Model, result: Any) -> list[logits.Output]:
         names = [str(name) for name in getattr(model, "output_names", None) or ()]
     if len(names) != len(values) or len(set(names)) != len(names):
         names = [str(number) for number in range(len(values))]
-    return [logits.find(name, value) for name, value in zip(names, values, strict=True)]
+    return [logits.output_of(name, value) for name, value in zip(names, values, strict=True)]
 
 
 def _failure(

@@ -27,7 +27,7 @@ from gradcam.trace.sources import KerasSource
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gradcam.trace.logits import Output
+    from gradcam.trace.logits import ModelOutput
     from gradcam.trace.recording import Recording
     from gradcam.trace.sites import Site
     from gradcam.trace.sources import Source
@@ -224,7 +224,7 @@ def _unrelated(score: tf.Tensor, activation: tf.Tensor) -> GradCamError:
     )
 
 
-def _sum_of(outputs: Sequence[Output], score: str) -> tf.Tensor:
+def _sum_of(outputs: Sequence[ModelOutput], score: str) -> tf.Tensor:
     """A number that is computed from all of some outputs, or from their logits."""
     ends = [output.explained_tensor(score) for output in outputs]
     return tf.add_n([tf.reduce_sum(tf.cast(end, tf.float32)) for end in ends])

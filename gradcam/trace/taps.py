@@ -245,5 +245,5 @@ def _with_logits(returned: Any, wanted: list[LogitSite | None], recorder: Record
             for where, output in zip(wanted, flat, strict=True)
         ]
     else:
-        flat = [logits.find(str(number), output).logits for number, output in enumerate(flat)]
+        flat = [logits.output_of(str(number), output).logits for number, output in enumerate(flat)]
     return tf.nest.pack_sequence_as(returned, flat)

@@ -137,7 +137,7 @@ class Graph:
 
     def operation(
         self, entry: dict[str, Any], refuse: Callable[[str], Exception]
-    ) -> tuple[operations.Call, dict[str, Any]]:
+    ) -> tuple[operations.OperationCall, dict[str, Any]]:
         """What a layer that calls a function of TensorFlow is in Keras 3, and its one call."""
         config = entry["config"]
         nodes = entry.get("inbound_nodes") or []

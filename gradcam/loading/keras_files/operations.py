@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Call(NamedTuple):
+class OperationCall(NamedTuple):
     """A call of an operation of Keras 3: its class, the options of that, and the call's arguments."""
 
     name: str
@@ -226,7 +226,7 @@ _ALIASES = {
 }
 
 
-def translated(function: str, first: Any, others: dict[str, Any]) -> Call | None:
+def translated(function: str, first: Any, others: dict[str, Any]) -> OperationCall | None:
     """A call of TensorFlow as a call of Keras; None where Keras has nothing that does the same.
 
     Args:
@@ -235,7 +235,7 @@ def translated(function: str, first: Any, others: dict[str, Any]) -> Call | None
         others: the others by name, as TensorFlow calls them.
 
     >>> translated("clip_by_value", "x", {"clip_value_min": 0, "clip_value_max": 6, "name": None})
-    Call(name='Clip', options={'x_min': 0, 'x_max': 6}, arguments=['x'])
+    OperationCall(name='Clip', options={'x_min': 0, 'x_max': 6}, arguments=['x'])
     >>> translated("signal.fft", "x", {}) is None
     True
     """
@@ -255,7 +255,7 @@ def translated(function: str, first: Any, others: dict[str, Any]) -> Call | None
             return None
     if len(arguments) != len(row.tensors) or _has_tensor(options):
         return None
-    return Call(row.name, row.convert(options), arguments)
+    return OperationCall(row.name, row.convert(options), arguments)
 
 
 def _is_harmless(harmless: dict[str, Any], argument: str, value: Any) -> bool:

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from tensorflow.core.protobuf import meta_graph_pb2
 
-    from gradcam.loading.saved_models.functions import Frame, Library, Made
+    from gradcam.loading.saved_models.functions import FunctionUse, Library, Made
 
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op", "saved_model_init_op")
 
 
-def operations(library: Library, roots: Iterable[str]) -> Iterator[tuple[Frame, Any]]:
+def operations(library: Library, roots: Iterable[str]) -> Iterator[tuple[FunctionUse, Any]]:
     """Every operation that runs with some of the main graph: what they use, wait for and call."""
     seen: set[str] = set()
     waiting = [name.lstrip("^").partition(":")[0] for name in roots]
@@ -35,7 +35,7 @@ def operations(library: Library, roots: Iterable[str]) -> Iterator[tuple[Frame, 
             yield from _inside(library, library.child(library.main, node))
 
 
-def _inside(library: Library, frame: Frame) -> Iterator[tuple[Frame, Any]]:
+def _inside(library: Library, frame: FunctionUse) -> Iterator[tuple[FunctionUse, Any]]:
     waiting = [frame]
     while waiting:
         frame = waiting.pop()

@@ -22,7 +22,7 @@ from gradcam.trace import private_tensorflow
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gradcam.loading.saved_models.functions import Frame, Library
+    from gradcam.loading.saved_models.functions import FunctionUse, Library
 
 VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
 TABLES = frozenset({"HashTable", "HashTableV2", "MutableHashTable", "MutableHashTableV2"})
@@ -246,7 +246,7 @@ _REFERENCES = frozenset(
 )
 
 
-def _clean(node: node_def_pb2.NodeDef, frame: Frame) -> None:
+def _clean(node: node_def_pb2.NodeDef, frame: FunctionUse) -> None:
     """Take away what is said of another process, and fill types that a function leaves open."""
     for key in _LOCAL:
         if key in node.attr and not (key.startswith("_Xla") and node.op.endswith("Call")):

@@ -1,6 +1,6 @@
 """Follows tensors through a program: a main graph that calls functions, which call functions.
 
-Nothing is copied here. A `Frame` is one use of a function, or the main graph; `Library.origin`
+Nothing is copied here. A `FunctionUse` is one use of a function, or the main graph; `Library.origin`
 says which operation really makes a tensor, through any number of calls.
 """
 
@@ -31,7 +31,7 @@ class Made(NamedTuple):
         outside: the name of a value that the program is given.
     """
 
-    frame: Frame
+    frame: FunctionUse
     node: Any
     output: int
     outside: str = ""
@@ -43,7 +43,7 @@ class Made(NamedTuple):
 
 
 @dataclass(eq=False)
-class Frame:
+class FunctionUse:
     """One use of a function, or the main graph.
 
     Attributes:
@@ -62,11 +62,11 @@ class Frame:
     positions: dict[str, int]
     prefix: str = ""
     key: tuple[int, ...] = ()
-    arguments: dict[str, tuple[Frame, str] | str] = field(default_factory=dict)
+    arguments: dict[str, tuple[FunctionUse, str] | str] = field(default_factory=dict)
     results: list[str] = field(default_factory=list)
     attributes: Any = None
     function: str = ""
-    children: dict[str, Frame] = field(default_factory=dict)
+    children: dict[str, FunctionUse] = field(default_factory=dict)
 
 
 class Library:
@@ -133,7 +133,7 @@ class Library:
                 waiting.extend(functions_of(node))
         return list(found)
 
-    def child(self, frame: Frame, node: node_def_pb2.NodeDef) -> Frame:
+    def child(self, frame: FunctionUse, node: node_def_pb2.NodeDef) -> FunctionUse:
         """The frame of a call."""
         if node.name not in frame.children:
             function = self.functions[self.called(node) or ""]
@@ -151,14 +151,14 @@ class Library:
             frame.children[node.name] = child
         return frame.children[node.name]
 
-    def frame_of(self, function: Any, prefix: str = "", key: tuple[int, ...] = ()) -> Frame:
+    def frame_of(self, function: Any, prefix: str = "", key: tuple[int, ...] = ()) -> FunctionUse:
         """A use of a function whose arguments are still open."""
         frame = _frame(function.node_def, function.signature.name)
         frame.prefix, frame.key = prefix, key
         frame.results = [function.ret[output.name] for output in function.signature.output_arg]
         return frame
 
-    def origin(self, frame: Frame, text: str) -> Made:
+    def origin(self, frame: FunctionUse, text: str) -> Made:
         """Which operation makes the tensor that `text` names in a frame."""
         while True:
             name, _, rest = text.partition(":")
@@ -175,7 +175,7 @@ class Library:
             frame = self.child(frame, node)
             text = frame.results[index]
 
-    def captured(self, frame: Frame, name: str) -> Made:
+    def captured(self, frame: FunctionUse, name: str) -> Made:
         """The tensor of a frame that a gradient function names as in graphs, `node:number`."""
         node, _, number = name.partition(":")
         if node in frame.arguments:
@@ -186,7 +186,7 @@ class Library:
         child = self.child(frame, made.node)
         return self.origin(child, child.results[made.output])
 
-    def through_identities(self, frame: Frame, text: str) -> Made:
+    def through_identities(self, frame: FunctionUse, text: str) -> Made:
         """As `origin`, and further through operations that only hand a tensor on."""
         made = self.origin(frame, text)
         seen = set()
@@ -224,9 +224,9 @@ def functions_of(node: node_def_pb2.NodeDef) -> list[str]:
     return [node.op, *objections.named_functions(node)]
 
 
-def _frame(nodes: Any, function: str = "") -> Frame:
+def _frame(nodes: Any, function: str = "") -> FunctionUse:
     by_name = {node.name: node for node in nodes}
-    return Frame(by_name, {name: n for n, name in enumerate(by_name)}, function=function)
+    return FunctionUse(by_name, {name: n for n, name in enumerate(by_name)}, function=function)
 
 
 def _open_offsets(node: node_def_pb2.NodeDef) -> dict[str, int]:

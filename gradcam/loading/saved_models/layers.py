@@ -57,7 +57,7 @@ class Layer:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class LayerPlan:
     """The layers of a graph.
 
     Attributes:
@@ -78,7 +78,7 @@ def plan(
     *,
     has_model_scope: bool,
     references: frozenset[str] = frozenset(),
-) -> Plan:
+) -> LayerPlan:
     """Find the layers of a graph.
 
     Args:
@@ -88,7 +88,7 @@ def plan(
         has_model_scope: whether a scope that holds everything is the model, not a part of it.
         references: the variables of TensorFlow 1 that are read as values.
     """
-    root = scopes.find(operations)
+    root = scopes.grouped(operations)
     names = naming.Names(root)
     model = naming.model_scope(root) if has_model_scope else None
     root = model or root
@@ -105,11 +105,11 @@ def plan(
         for group in _ordered(root)
         if group is not root
     ]
-    return Plan(root, found, references)
+    return LayerPlan(root, found, references)
 
 
 def calls(
-    plan: Plan, graph: tf.Graph, prefix: str, name: str
+    plan: LayerPlan, graph: tf.Graph, prefix: str, name: str
 ) -> tuple[list[Call], dict[tf.Operation, Call]]:
     """The calls of the layers in the graph that they were imported into, and who made what."""
     first = Call(name, "SavedModel", ("SavedModel",), None)

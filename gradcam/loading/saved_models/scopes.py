@@ -58,7 +58,7 @@ class Group:
         return self.members[0].position
 
 
-def find(operations: Iterable[Operation]) -> Group:
+def grouped(operations: Iterable[Operation]) -> Group:
     """The whole graph as nested groups."""
     every = list(operations)
     live = [operation for operation in every if operation.live]

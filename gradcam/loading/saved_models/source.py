@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gradcam.loading.saved_models.flattening import FlatGraph
-    from gradcam.loading.saved_models.layers import Plan
+    from gradcam.loading.saved_models.layers import LayerPlan
     from gradcam.loading.saved_models.signatures import Signature
     from gradcam.trace.recording import Call
     from gradcam.trace.watching import Watch
@@ -43,7 +43,7 @@ class SavedModelSource:
         signature: Signature,
         flat: FlatGraph,
         values: Mapping[str, Any],
-        plan: Plan,
+        plan: LayerPlan,
     ) -> None:
         self.name = name
         self._specs = specs
@@ -118,7 +118,7 @@ class SavedModelSource:
 
     def _outputs(
         self, tensors: Mapping[str, tf.Tensor], makers: Mapping[tf.Operation, Call]
-    ) -> tuple[list[logits.Output], Any]:
+    ) -> tuple[list[logits.ModelOutput], Any]:
         """The outputs that hold scores, and as the signature nests them."""
         for port in self._signature.outputs:
             # Shapes that Python knew, such as those of a table's values, are not in the graph.
@@ -132,7 +132,7 @@ class SavedModelSource:
         if not found or any(tensor.shape.rank == 0 for tensor in found.values()):
             received = ", ".join(f"{port.name} ({port.dtype})" for port in self._signature.outputs)
             raise ModelError("returns-no-tensor", name=self.name, received=received)
-        outputs = [logits.find(name, tensor) for name, tensor in found.items()]
+        outputs = [logits.output_of(name, tensor) for name, tensor in found.items()]
         if len(found) == 1:
             return outputs, outputs[0].value
         if not signatures.is_listed(found):
@@ -153,8 +153,8 @@ class SavedModelSource:
 
 
 def _with_aliases(
-    outputs: list[logits.Output], makers: Mapping[tf.Operation, Call]
-) -> list[logits.Output]:
+    outputs: list[logits.ModelOutput], makers: Mapping[tf.Operation, Call]
+) -> list[logits.ModelOutput]:
     """Outputs without names but numbers, also by the layers that make them, as Keras names them."""
     names = [_maker_name(output.value, makers) for output in outputs]
     return [
