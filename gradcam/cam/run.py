@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 HALF_SCALE = 1024.0
 
 
+def channels_last(tensor: tf.Tensor) -> tf.Tensor:
+    """Move the channels from behind the batch to behind the positions."""
+    return tf.transpose(tensor, [0, *range(2, tensor.shape.rank), 1])
+
+
 @dataclass(frozen=True, eq=False)
 class Tapped:
     """A layer that evidence is gathered at.
@@ -57,9 +62,7 @@ class Tapped:
 
     def channels_last(self, tensor: tf.Tensor) -> tf.Tensor:
         """Move the channels behind the positions."""
-        if not self.channels_first:
-            return tensor
-        return tf.transpose(tensor, [0, *range(2, tensor.shape.rank), 1])
+        return channels_last(tensor) if self.channels_first else tensor
 
     @functools.cached_property
     def activations(self) -> tf.Tensor:
@@ -209,7 +212,7 @@ def tapped(
     """
     found: list[Tapped] = []
     for layer in settings.layers:
-        call = _call(recording, maps, layer, settings, str(target), name)
+        call = call_of(recording, maps, layer, str(target), name, settings.input)
         if any(call is other.call for other in found):
             raise GradCamError("layer-twice", path=call.path)
         data_format = maps.data_format(call)
@@ -221,12 +224,27 @@ def tapped(
     return tuple(found)
 
 
-def _call(
-    recording: Recording, maps: FeatureMaps, layer: Any, settings: Settings, target: str, name: str
+def call_of(
+    recording: Recording,
+    maps: FeatureMaps,
+    layer: Any,
+    target: str,
+    name: str,
+    seen: str | None = None,
 ) -> Call:
+    """The call that `layer` names, if it can be explained; None for the last feature map.
+
+    Args:
+        recording: what the model did.
+        maps: its feature maps.
+        layer: what `explain` takes.
+        target: what is explained, in words.
+        name: the model's name.
+        seen: the name of an input that the last feature map has to see.
+    """
     if layer is None:
         inputs = dict(zip(recording.input_names, recording.inputs, strict=True))
-        return maps.choose(name, inputs.get(settings.input or ""))
+        return maps.choose(name, inputs.get(seen or ""))
     call = paths.resolve(recording, layer)
     maps.check(call, target)
     return call

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from gradcam.cam import run
+from gradcam.cam.methods import METHODS
 from gradcam.doctor.diagnosis import Finding, finding
 from gradcam.doctor.traced_model import image_numbers
 from gradcam.messages import findings
@@ -58,18 +60,15 @@ class MapCheck:
 
     def _measure(self, call: Call, gradient: tf.Tensor) -> None:
         activations = tf.cast(call.outputs[0], tf.float32)
-        rank = activations.shape.rank
         if self._traced.maps.data_format(call) == "channels_first":
-            order = [0, *range(2, rank), 1]
-            activations, gradient = tf.transpose(activations, order), tf.transpose(gradient, order)
-        axes = list(range(1, rank - 1))
-        weights = tf.reduce_mean(gradient, axes, keepdims=True)
-        parts = weights * activations
-        whole = tf.reduce_sum(parts, -1)
+            activations, gradient = run.channels_last(activations), run.channels_last(gradient)
+        axes = list(range(1, activations.shape.rank - 1))
+        weights = tf.reduce_mean(gradient, axes)
+        maps = METHODS["gradcam"].function(activations=activations, gradients=gradient)
         self.tensors |= {
-            "weights": tf.squeeze(weights, axes),
-            "parts": tf.reduce_sum(tf.abs(parts), axes),
-            "map": [tf.reduce_min(whole, axes), tf.reduce_max(whole, axes)],
+            "weights": weights,
+            "parts": tf.abs(weights) * tf.reduce_sum(tf.abs(activations), axes),
+            "map": [tf.reduce_min(maps, axes), tf.reduce_max(maps, axes)],
         }
 
     def findings(self, facts: dict[str, Any]) -> Iterable[Finding]:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import tensorflow as tf
 
 from gradcam.cam import run
+from gradcam.cam.question import Aim
 from gradcam.cam.settings import Settings
 from gradcam.doctor.measures import Measures
 from gradcam.doctor.user_code import attempt
 from gradcam.targets import resolving
-from gradcam.trace import blockers, paths
+from gradcam.trace import blockers
 from gradcam.trace.feature_maps import FeatureMaps
 from gradcam.trace.graph import ancestors, descendants
 from gradcam.trace.recording import Recording
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from gradcam.targets.scoring import Outputs
+    from gradcam.targets.scoring import Outputs, Target
     from gradcam.trace.inputs import Batch
     from gradcam.trace.recording import Call
     from gradcam.trace.sources import Source
@@ -191,7 +192,7 @@ def trace_model(
     chosen, choice_error = None, None
     if scores:
         chosen, choice_error = attempt(
-            lambda: _chosen(recording, maps, layer, explained.target, source.name)
+            lambda: run.call_of(recording, maps, layer, explained.target, source.name)
         )
     return TracedModel(
         source,
@@ -207,39 +208,33 @@ def trace_model(
     )
 
 
-def _chosen(recording: Recording, maps: FeatureMaps, layer: Any, target: str, name: str) -> Call:
-    if layer is None:
-        return maps.choose(name)
-    call = paths.resolve(recording, layer)
-    maps.check(call, target)
-    return call
-
-
 def _explained(outputs: Outputs, given: Any, count: int) -> Explained:
     """The scores of the target; without one, those of all outputs together."""
     if given is None:
-        scores = [_default_score(outputs.select(n)) for n in range(len(outputs.values))]
-        is_one = len(scores) == 1
-        resolved = attempt(lambda: resolving.resolve(None, outputs, None))[0] if is_one else None
-        return Explained(str(resolved) if resolved else "the outputs", tf.add_n(scores))
+        each = [outputs.select(number) for number in range(len(outputs.values))]
+        aimed = [attempt(functools.partial(_aimed, output))[0] for output in each]
+        scores = [
+            # An output without a default target, as of features, is explained as a whole.
+            tf.reduce_mean(output.values[0], list(range(1, output.values[0].shape.rank)))
+            if one is None
+            else one.scores[:, 0]
+            for one, output in zip(aimed, each, strict=True)
+        ]
+        first = aimed[0] if len(aimed) == 1 else None
+        return Explained("the outputs" if first is None else str(first.target), tf.add_n(scores))
     target = resolving.as_target(given)
     arguments = target.arguments(count)
-    target = resolving.resolve(target, outputs, None)
-    target.check(outputs, arguments)
-    prepared = target.prepare(outputs, tf.nest.map_structure(tf.constant, arguments))
-    return Explained(str(target), target.score(outputs, prepared)[:, 0], arguments)
+    one = _aimed(outputs, target, arguments)
+    one.target.check(outputs, arguments)
+    return Explained(str(one.target), one.scores[:, 0], arguments)
 
 
-def _default_score(outputs: Outputs) -> tf.Tensor:
-    """The score of one output: its default target, or its mean where it has none."""
-
-    def score() -> tf.Tensor:
-        target = resolving.resolve(None, outputs, None)
-        return target.score(outputs, target.prepare(outputs, ()))[:, 0]
-
-    value = outputs.values[0]
-    found, _ = attempt(score)
-    return tf.reduce_mean(value, list(range(1, value.shape.rank))) if found is None else found
+def _aimed(
+    outputs: Outputs, target: Target | None = None, arguments: tuple[Any, ...] = ()
+) -> run.Aimed:
+    constants = tf.nest.map_structure(tf.constant, arguments)
+    (aimed,) = run.aimed([Aim(target, None, arguments)], [constants], outputs)
+    return aimed
 
 
 def _is_measured(call: Call) -> bool:
