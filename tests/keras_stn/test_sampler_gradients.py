@@ -428,6 +428,7 @@ def test_compiled_second_derivatives_are_the_plain_ones():
         np.testing.assert_allclose(compiled, expected, atol=1e-11)
 
 
+@pytest.mark.slow  # takes ten seconds to trace
 def test_the_third_derivative_of_bicubic():
     image = np.random.default_rng(0).normal(size=(1, 1, 6, 1))
     positions = np.array([0.5, 1.5, 2.5, 4.5, 5.5, -1.5])
