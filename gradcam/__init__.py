@@ -42,8 +42,7 @@ if TYPE_CHECKING:
     from gradcam.doctor import Diagnosis, Finding, diagnose
     from gradcam.loading import load_model
     from gradcam.pictures import read_images
-    from gradcam.trace.feature_maps import LayerInfo
-    from gradcam.trace.inspection import layers
+    from gradcam.trace.inspection import LayerInfo, layers
     from gradcam.trace.taps import tap
 
 __all__ = [
@@ -82,7 +81,7 @@ _HOMES = {
     "Explanation": "cam.explanation",
     "Finding": "doctor",
     "callbacks": "callbacks",
-    "LayerInfo": "trace.feature_maps",
+    "LayerInfo": "trace.inspection",
     "diagnose": "doctor",
     "explain": "cam.explainer",
     "layers": "trace.inspection",

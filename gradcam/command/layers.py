@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-    from gradcam.trace.feature_maps import LayerInfo
+    from gradcam.trace.inspection import LayerInfo
 
 SUMMARY = "show the layers of a model, and which of them can be explained"
 USAGE = "gradcam layers --model M [OPTIONS]"

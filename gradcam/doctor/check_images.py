@@ -12,6 +12,7 @@ from gradcam.doctor.diagnosis import Finding, finding, from_error
 from gradcam.errors import ImageError
 from gradcam.messages import findings
 from gradcam.trace import inputs, pixel_range
+from gradcam.trace.input_shapes import expected_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -75,7 +76,7 @@ def _of_arrays(source: Source, images: Any) -> Iterator[Finding]:
             continue
         dtype = tf.as_dtype(array.dtype)
         if shape is not None and len(array.shape) == len(shape) - 1 and len(shape) > 2:
-            facts = {"shape": tuple(array.shape), "expected": inputs.expected_shape(shape)}
+            facts = {"shape": tuple(array.shape), "expected": expected_shape(shape)}
             yield finding("input-no-batch-axis", "warning", WHERE, **facts)
         if not tf.as_dtype(expected).is_floating:
             yield from _truncated(array, dtype, expected)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gradcam.errors import DisconnectedLayerError, NotAFeatureMapError
@@ -41,27 +40,6 @@ SEQUENCE_LAYER = re.compile(r"(MultiHeadAttention|GroupedQueryAttention|RNN|Embe
 
 EACH_STEP = re.compile(r"(TimeDistributed|ConvLSTM\dD)")  # calls the same layer for each step
 UNTRACKED = re.compile(r"(Conv[23]D|DepthwiseConv2dNative|Conv[23]DBackpropInput(V2)?)")
-
-
-@dataclass(frozen=True)
-class LayerInfo:
-    """One call of a layer, and whether it can be explained.
-
-    Attributes:
-        path: the name that `layer=` takes.
-        kind: the class of the layer.
-        shape: the shape of its output, None where an axis is open.
-        explainable: whether a heatmap can be drawn from it.
-        reason: why not, or what it is.
-        chosen: whether `layer=None` takes it.
-    """
-
-    path: str
-    kind: str
-    shape: tuple[int | None, ...] | None
-    explainable: bool
-    reason: str
-    chosen: bool = False
 
 
 class FeatureMaps:
@@ -311,37 +289,6 @@ def positions(shape: tf.TensorShape, data_format: str) -> list[int | None]:
     """
     sizes = shape.as_list()
     return sizes[2:] if data_format == "channels_first" else sizes[1:-1]
-
-
-def describe(recording: Recording) -> list[LayerInfo]:
-    """What `gradcam.layers` returns."""
-    scores = [output.logits for output in recording.outputs]
-    maps = FeatureMaps(recording, recording.outputs, scores)
-    candidates = [call for call in recording.calls if maps.is_candidate(call)]
-    chosen = candidates[-1] if candidates else None
-    infos = []
-    for call in recording.calls[1:]:
-        reason, _ = maps.reason(call)
-        connected = maps.is_connected(call)
-        if not reason and not connected:
-            reason = "the outputs do not depend on it"
-        infos.append(
-            LayerInfo(
-                path=call.path,
-                kind=call.kind,
-                shape=_shape(call),
-                explainable=not reason,
-                reason=reason or ("the last feature map" if call is chosen else "a feature map"),
-                chosen=call is chosen,
-            )
-        )
-    return infos
-
-
-def _shape(call: Call) -> tuple[int | None, ...] | None:
-    if len(call.outputs) != 1 or call.outputs[0].shape.rank is None:
-        return None
-    return tuple(call.outputs[0].shape.as_list())
 
 
 @functools.cache

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gradcam.errors import GradCamError, ImageError
+from gradcam.errors import ImageError
 from gradcam.messages import findings
+from gradcam.trace.input_shapes import expected_shape, fits, rank_error, shape_advice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,7 +159,7 @@ def _unspecified(source: Source, images: Any) -> Batch:
     if array.ndim == len(shape) - 1:
         array, images = array[np.newaxis], np.asarray(images)[np.newaxis]
     if array.ndim != len(shape):
-        raise _rank_error(array, (None, *shape[1:]), "")
+        raise rank_error(array, (None, *shape[1:]), "")
     return Batch([_leaf(images)])
 
 
@@ -200,14 +201,14 @@ def tensors(source: Source, images: Any) -> list[Any]:
             continue
         sizes, name = tuple(shape), f" '{spec.name}'" if len(specs) > 1 else ""
         if len(sizes) != len(spec.shape):
-            raise _rank_error(leaf, spec.shape, name)
+            raise rank_error(leaf, spec.shape, name)
         if not all(want in {None, size} or size is None for size, want in _pairs(sizes, spec)):
             raise ImageError(
                 "images-shape",
                 shape=sizes,
                 name=name,
                 expected=expected_shape(spec.shape),
-                advice=_shape_advice(sizes, spec.shape),
+                advice=shape_advice(sizes, spec.shape),
             )
     return leaves
 
@@ -224,13 +225,13 @@ def misfit(source: Source, batch: Batch) -> ImageError | None:
         return None
     for number, (array, of_build) in enumerate(zip(batch.arrays, known, strict=True)):
         shape = tuple(of_build.as_list())
-        if array.ndim == len(shape) and not _fits(array.shape[1:], shape[1:]):
+        if array.ndim == len(shape) and not fits(array.shape[1:], shape[1:]):
             return ImageError(
                 "images-shape",
                 shape=array.shape,
                 name=f" {number}" if len(known) > 1 else "",
                 expected=expected_shape(shape),
-                advice=_shape_advice(array.shape, shape),
+                advice=shape_advice(array.shape, shape),
             )
     return None
 
@@ -300,68 +301,22 @@ def _fitted(array: np.ndarray, spec: InputSpec, several: bool) -> np.ndarray:
     """The array with a batch axis, and a channel axis where a grey image lacks it."""
     shape, name = spec.shape, f" '{spec.name}'" if several else ""
     if array.ndim == len(shape) - 1:
-        if _fits(array.shape, shape[1:]):
+        if fits(array.shape, shape[1:]):
             array = array[np.newaxis]
-        elif shape[-1] == 1 and _fits(array.shape[1:], shape[1:-1]):
+        elif shape[-1] == 1 and fits(array.shape[1:], shape[1:-1]):
             array = array[..., np.newaxis]
-    elif shape[-1] == 1 and _fits(array.shape, shape[1:-1]):
+    elif shape[-1] == 1 and fits(array.shape, shape[1:-1]):
         array = array[np.newaxis, ..., np.newaxis]
     if array.ndim != len(shape):
-        raise _rank_error(array, shape, name)
-    if not _fits(array.shape[1:], shape[1:]):
+        raise rank_error(array, shape, name)
+    if not fits(array.shape[1:], shape[1:]):
         raise ImageError(
             "images-shape",
             shape=array.shape,
             name=name,
             expected=expected_shape(shape),
-            advice=_shape_advice(array.shape, shape),
+            advice=shape_advice(array.shape, shape),
         )
     if shape[0] and len(array) % shape[0]:  # so many go through the model at once
         raise ImageError("images-fixed-batch", count=len(array), expected=shape[0], advice="")
     return array
-
-
-def _fits(sizes: Sequence[int], expected: Sequence[int | None]) -> bool:
-    return len(sizes) == len(expected) and all(
-        want in {None, size} for size, want in zip(sizes, expected, strict=True)
-    )
-
-
-def _rank_error(array: Any, shape: Sequence[int | None], name: str) -> GradCamError:
-    sizes = tuple(array.shape)
-    advice = (
-        "Stack the images to one batch."
-        if len(sizes) > len(shape)
-        else "A batch axis is missing: images[None] adds one."
-        if len(sizes) == len(shape) - 1 and _fits(sizes, shape[1:])
-        else "An image needs its axis of channels: images[..., None] adds one."
-    )
-    return ImageError(
-        "images-rank",
-        shape=sizes,
-        rank=len(sizes),
-        name=name,
-        expected=expected_shape(shape),
-        advice=advice,
-    )
-
-
-def _shape_advice(sizes: Sequence[int], expected: Sequence[int | None]) -> str:
-    """What most likely happened to images of the right rank."""
-    if len(sizes) == 4 and _fits((sizes[2], sizes[3], sizes[1]), expected[1:]):
-        return "They look channels-first: np.moveaxis(images, 1, -1) turns them."
-    if len(sizes) == 4 and _fits((sizes[3], sizes[1], sizes[2]), expected[1:]):
-        return "They look channels-last: np.moveaxis(images, -1, 1) turns them."
-    if _fits(sizes[1:-1], expected[1:-1]):
-        if sizes[-1] == 1 and expected[-1] == 3:
-            return "Grey images become RGB with np.repeat(images, 3, axis=-1)."
-        if sizes[-1] == 4 and expected[-1] == 3:
-            return "Drop the alpha channel: images[..., :3]."
-        return "Check the number of channels."
-    return "Resize the images, for example with keras.ops.image.resize."
-
-
-def expected_shape(shape: Sequence[int | None]) -> str:
-    """The shape of a batch that an input takes, for a sentence."""
-    sizes = ["any" if size is None else str(size) for size in shape[1:]]
-    return f"({', '.join(['batch', *sizes])})"

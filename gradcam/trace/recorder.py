@@ -20,17 +20,15 @@ taken; its calls are recorded as unreachable, so that an error can say so.
 
 from __future__ import annotations
 
-import inspect
 import re
 import threading
-import types
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
-from gradcam.trace import private_keras, transformers
+from gradcam.trace import plain_calls, private_keras, transformers
 from gradcam.trace.locking import one_trace_at_a_time
 from gradcam.trace.recording import Call
 from gradcam.trace.restoring import Belongings
@@ -146,14 +144,17 @@ class Recorder:
         for name, plain in instead.items():
             if hasattr(operation, name):
                 yield name, self._in_this_thread(getattr(operation, name), plain)
-        for name in _traced_functions(type(operation)):
-            yield name, self._in_this_thread(getattr(operation, name), _plain(operation, name))
+        for name in plain_calls.traced_functions(type(operation)):
+            yield (
+                name,
+                self._in_this_thread(getattr(operation, name), plain_calls.plain(operation, name)),
+            )
         if id(operation) in self._activations_of:
             activation = operation.activation
             yield "activation", self._in_this_thread(activation, self._keeping(operation))
         quantized = getattr(operation, "quantization_mode", None) is not None
         name = "quantized_call" if quantized else "call"
-        original, plain = getattr(operation, name), _plain(operation, name)
+        original, plain = getattr(operation, name), plain_calls.plain(operation, name)
         if self._only is None or id(operation) in self._only:
             if transformers.is_transformer(operation):
                 yield from transformers.watched(operation, self._thetas_of)
@@ -296,31 +297,6 @@ def _nothing() -> None:
 def _as_it_is(function: Callable[..., Any], *_: Any, **__: Any) -> Callable[..., Any]:
     """Stands in for a method that would wrap a function."""
     return function
-
-
-def _traced_functions(kind: type) -> list[str]:
-    """The methods of a layer class, other than `call`, that are a `tf.function`."""
-    return [
-        name
-        for base in kind.__mro__
-        if base.__module__.partition(".")[0] != "keras"
-        for name, value in vars(base).items()
-        if name != "call" and isinstance(value, tf.types.experimental.PolymorphicFunction)
-    ]
-
-
-def _plain(operation: Any, name: str) -> Callable[..., Any]:
-    """A method as Python, whatever `tf.function` made of it."""
-    static = inspect.getattr_static(operation, name)
-    if not isinstance(static, tf.types.experimental.PolymorphicFunction):
-        return getattr(operation, name)
-    function = static.python_function
-    is_own = name in vars(operation)  # `layer.call = tf.function(layer.call)`, already bound
-    if is_own and not inspect.ismethod(function):
-        return tf.autograph.to_graph(function)
-    return types.MethodType(
-        tf.autograph.to_graph(getattr(function, "__func__", function)), operation
-    )
 
 
 def _inside(output: Any, own: tf.Graph | None) -> str | None:
