@@ -59,8 +59,13 @@ SENTENCES: dict[str, str] = {
     "size-differs": (
         "Received --size {size}. The model takes images of {expected} only. Leave --size out."
     ),
+    "preprocess-of-teachable-machine": (
+        "Most likely right: --preprocess signed; '{path}' beside labels.txt is what Teachable"
+        " Machine exports, and that trains with pixels from -1 to 1. Expected to be told. Give"
+        " --preprocess signed; or raw, unit or another where the model comes from elsewhere."
+    ),
     "preprocess-unknown": (
-        "Which pixel values the model was trained with can't be seen in it.{hint} Say it with"
+        "{suggestion}Which pixel values the model was trained with can't be seen in it.{hint} Say it with"
         " --preprocess: raw (0 to 255), unit (0 to 1), signed (-1 to 1), the name of a"
         " keras.applications network, or your own module:function."
     ),

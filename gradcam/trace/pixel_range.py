@@ -87,6 +87,11 @@ class PixelRange:
     norm: Call | None
     variance: tf.Tensor | None
 
+    @property
+    def has_learned(self) -> bool:
+        """Whether the layer that normalises has learned something yet."""
+        return self.norm is not None and _learned_variance(self.norm.layer) is not None
+
     def misfit(self, images: np.ndarray, variance: np.ndarray | None) -> Misfit | None:
         """What is wrong with the range of some images; None where nothing is, or none can say.
 

@@ -43,6 +43,17 @@ def network_named(name: str) -> str | None:
     return _BY_LOWERED.get(name.lower())
 
 
+def named(name: str) -> str | None:
+    """The network whose model has such a name, as Keras gives it, None where it is none.
+
+    >>> named("mobilenetv2_1.00_224"), named("resnet50v2"), named("my_net")
+    ('MobileNetV2', 'ResNet50V2', None)
+    """
+    plain = name.lower().replace("_", "").replace("-", "")
+    found = [known for known in _BY_LOWERED if plain.startswith(known)]
+    return _BY_LOWERED[max(found, key=len)] if found else None
+
+
 def module_of(name: str) -> str | None:
     """The module that a network or a module's own name stands for.
 

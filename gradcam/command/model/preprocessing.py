@@ -8,19 +8,24 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from gradcam.command.model import applications, foreign
+from gradcam.command.model import applications, foreign, labels
 from gradcam.errors import GradCamError
 from gradcam.messages import findings
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
+    from pathlib import Path
 
     import numpy as np
 
     from gradcam.command.model.survey import Survey
 
     Preprocess = Callable[[np.ndarray], np.ndarray]
+
+
+# Teachable Machine's models have 2.5 MB.
+_LARGEST_EXPORT = 1 << 24
 
 
 def add_argument(group: argparse._ArgumentGroup) -> None:
@@ -33,13 +38,19 @@ def add_argument(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def choose(asked: str | None, network: str | None, survey: Survey) -> tuple[str, str]:
+def choose(
+    asked: str | None,
+    network: str | None,
+    survey: Survey,
+    suggest: Callable[[], str] = str,
+) -> tuple[str, str]:
     """The preprocessing, and a sentence that says why.
 
     Args:
         asked: what `--preprocess` says, already checked; None leaves it to be found.
         network: the network of `keras.applications` that the model is, if it is one.
         survey: the model.
+        suggest: asked for a sentence on what is most likely right, where it can't be known.
 
     Raises:
         GradCamError: nobody says it, and it can't be known.
@@ -57,7 +68,18 @@ def choose(asked: str | None, network: str | None, survey: Survey) -> tuple[str,
     if survey.arithmetic:
         operations = findings.listing(survey.arithmetic)
         hint = f" It begins with {operations}: if that scales the pixels, raw is right."
-    raise GradCamError("preprocess-unknown", hint=hint)
+    raise GradCamError("preprocess-unknown", suggestion=suggest(), hint=hint)
+
+
+def check_model_file(path: Path) -> None:
+    """Raise where a file tells, before it is loaded, that the preprocessing has to be said.
+
+    Teachable Machine exports keras_model.h5 beside labels.txt, and trains with pixels from -1 to 1.
+    """
+    if path.name != "keras_model.h5" or labels.beside(str(path)) is None:
+        return
+    if path.stat().st_size < _LARGEST_EXPORT and b'"Rescaling"' not in path.read_bytes():
+        raise GradCamError("preprocess-of-teachable-machine", path=findings.printable(path))
 
 
 def function(name: str) -> Preprocess:

@@ -14,7 +14,7 @@ import numpy as np
 from gradcam.cam.explainer import Explainer
 from gradcam.command.model import preprocessing
 from gradcam.command.model.survey import OutputInfo, Survey, survey
-from gradcam.command.run import image_classes
+from gradcam.command.run import image_classes, suggesting
 from gradcam.errors import ImageError, TargetError
 from gradcam.messages import findings
 from gradcam.targets import Output
@@ -85,7 +85,14 @@ def make(request: Request, model: Any, network: str | None) -> Plan:
     known = survey(model, request.layers)
     channels_first, channels = _channels(known)
     height, width = _size(request, known, channels_first)
-    name, reason = preprocessing.choose(request.preprocess, network, known)
+    name, reason = preprocessing.choose(
+        request.preprocess,
+        network,
+        known,
+        lambda: suggesting.suggestion(
+            model, request.photos, (height, width), channels, first=channels_first
+        ),
+    )
     notes, warnings = [f"Preprocessing: {name}, {reason}."], []
     if name == "raw" and known.doubt and request.preprocess is None:
         facts = {"layer": known.scaling[0], "doubt": known.doubt}

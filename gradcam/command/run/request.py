@@ -107,6 +107,8 @@ def read(options: argparse.Namespace) -> Request:
         if place.exists() and not place.is_dir():
             raise GradCamError("out-is-a-file", path=findings.printable(place))
     models.check(options)
+    if options.preprocess is None:
+        preprocessing.check_model_file(Path(options.model))
     request.photos.extend(photos.paths_of(options.photos, out))
     return request
 
