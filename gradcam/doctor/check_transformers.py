@@ -105,10 +105,12 @@ class TransformersCheck:
         family = getattr(call.layer.transform, "name", None) or "affine"
         facts = {"path": call.path, "family": str(family)}
         outside = _outside(grid)
-        yield from self._start(call, known, facts)
-        yield from self._where(call, known["theta"], outside, facts)
-        if np.isfinite(grid).all():
-            yield from _shape(call, grid, base, facts)
+        begun = [*self._start(call, known, facts)] or [*_constant(call, known, outside, facts)]
+        yield from begun
+        if not any(one.code == "transformer-constant" for one in begun):
+            yield from self._where(call, known["theta"], outside, facts)
+            if np.isfinite(grid).all():
+                yield from _shape(call, grid, base, facts)
         yield from self._learns(call, known, outside, facts)
         yield from _options(call, known, outside)
 
@@ -186,6 +188,31 @@ class TransformersCheck:
                 step=0.1 if is_large else 1.0,
                 **facts,
             )
+
+
+def _constant(
+    call: Call, known: dict[str, Any], outside: np.ndarray, facts: dict[str, str]
+) -> Iterator[Finding]:
+    """A network that gives every image the same theta, far from the identity."""
+    theta, identity = np.asarray(known["theta"]), np.asarray(known["identity"])[0]
+    network = _network(call)
+    if network is None or not network.trainable_variables or len(theta) < 2:
+        return
+    is_same = bool((np.ptp(theta, axis=0) <= 1e-6 * (1 + np.abs(theta[0]))).all())
+    if not is_same or float(outside.mean()) <= _MUCH:
+        return
+    texts = {"theta": _numbers(theta[0]), "identity": _numbers(identity)}
+    severity = "error" if outside.min() >= _BLACK else "warning"
+    share = float(outside.mean())
+    yield finding(
+        "transformer-constant",
+        severity,
+        call.path,
+        share=share,
+        units=len(identity),
+        **texts,
+        **facts,
+    )
 
 
 def _network(call: Call) -> Any:

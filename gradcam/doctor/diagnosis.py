@@ -52,6 +52,14 @@ _CONSEQUENCES = {
         "explain-",
     ),
     "forward-dead": ("gradient-dead-relu", "gradient-zero", "forward-constant"),
+    "transformer-constant": (
+        "transformer-no-gradient",
+        "forward-constant",
+        "forward-dead",
+        "gradient-",
+        "weights-zero",
+        "explain-",
+    ),
     "transformer-black": (
         "transformer-outside",
         "transformer-shrunk",

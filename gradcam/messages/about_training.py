@@ -11,6 +11,20 @@ TRANSFORMERS: dict[str, tuple[str, str]] = {
             "    theta = keras_stn.ThetaRegression({family!r})(features)"
         ),
     ),
+    "transformer-constant": (
+        (
+            "The localisation network of '{path}' gives every image the same theta, {theta}, and"
+            " {share:.0%} of its grid lies outside the image. It does not start at the identity,"
+            " which is {identity}."
+        ),
+        (
+            "End the localisation network in a layer that starts there:\n"
+            "    theta = keras_stn.ThetaRegression({family!r})(features)\n"
+            "or give your own Dense layer zeros in the kernel and the identity in the bias:\n"
+            "    start = keras.initializers.Constant({identity})\n"
+            '    keras.layers.Dense({units}, kernel_initializer="zeros", bias_initializer=start)'
+        ),
+    ),
     "transformer-black": (
         (
             "{share:.0%} of the grid of '{path}' lies outside the image for {images}: the output"

@@ -5,7 +5,8 @@ import pytest
 from keras import layers
 
 import gradcam
-from tests.support.doctor_models import Does, images, with_middle
+import keras_stn
+from tests.support.doctor_models import Does, images, transformer, with_middle
 
 
 def only(diagnosis, code):
@@ -82,3 +83,48 @@ def test_each_of_several_outputs_has_a_loss():
     assert isinstance(losses[2], keras.losses.SparseCategoricalCrossentropy)
     assert max(map(len, found.fix.splitlines())) <= 78
     assert not gradcam.diagnose(model, images(), loss=losses).errors
+
+
+def localised(bias, kernel="zeros", trainable=True):
+    """A classifier behind a transformer whose localisation network ends in a Dense layer."""
+    network = keras.Sequential(
+        [
+            keras.Input((16, 16, 1)),
+            layers.Flatten(),
+            layers.Dense(
+                6, kernel_initializer=kernel, bias_initializer=keras.initializers.Constant(bias)
+            ),
+        ]
+    )
+    network.trainable = trainable
+    return transformer(keras_stn.SpatialTransformer(localization=network, name="stn"), 16)
+
+
+@pytest.mark.parametrize(
+    ("theta", "severity", "share"),
+    [([1, 0, 1.4, 0, 1, 1.4], "warning", "90%"), ([1, 0, 5, 0, 1, 0], "error", "100%")],
+)
+def test_a_theta_that_is_the_same_for_every_image_is_told_what_it_is(theta, severity, share):
+    diagnosis = gradcam.diagnose(localised(theta), images(4, 16, 1))
+    found = only(diagnosis, "transformer-constant")
+    assert found.severity == severity
+    assert "gives every image the same theta" in found.message
+    assert f"{share} of its grid lies outside" in found.message
+    assert "does not start at the identity" in found.message
+    assert "keras_stn.ThetaRegression('affine')" in found.fix
+    assert 'kernel_initializer="zeros"' in found.fix
+    assert "Constant([1, 0, 0, 0, 1, 0])" in found.fix
+    codes = {one.code for one in diagnosis.findings}
+    assert not codes & {"transformer-outside", "transformer-black", "transformer-no-gradient"}
+    # What it proposes is right.
+    mended = gradcam.diagnose(localised([1, 0, 0, 0, 1, 0]), images(4, 16, 1))
+    assert not [one for one in mended.findings if one.code.startswith("transformer")]
+
+
+def test_a_theta_that_differs_or_is_meant_is_not():
+    near = localised([1, 0, 1.8, 0, 1, 1.8], kernel=keras.initializers.RandomNormal(stddev=1e-3))
+    meant = localised([1, 0, 1.8, 0, 1, 1.8], trainable=False)
+    for model in (near, meant):
+        codes = {one.code for one in gradcam.diagnose(model, images(4, 16, 1)).findings}
+        assert "transformer-constant" not in codes
+        assert "transformer-outside" in codes or "transformer-black" in codes
