@@ -167,6 +167,12 @@ def stretch(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
+def fitted(picture: np.ndarray, height: int, width: int, channels: int) -> np.ndarray:
+    """The pixels of a picture in the size, and the number of channels, that a model takes."""
+    pixels = resize(picture, height, width)
+    return grey(pixels) if channels == 1 else pixels
+
+
 def grey(picture: np.ndarray) -> np.ndarray:
     """The luminance of an RGB picture: (height, width, 1)."""
     return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., np.newaxis]

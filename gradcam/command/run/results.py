@@ -74,14 +74,8 @@ def prepare_photo(path: str, stem: str, plan: Plan) -> Photo:
         stem=stem,
         size=(picture.shape[0], picture.shape[1]),
         shown=_for_display(picture),
-        pixels=fitted(picture, (plan.height, plan.width), plan.channels),
+        pixels=pictures.fitted(picture, plan.height, plan.width, plan.channels),
     )
-
-
-def fitted(picture: np.ndarray, size: tuple[int, int], channels: int) -> np.ndarray:
-    """The pixels of a picture in the size and the number of channels that a model takes."""
-    pixels = pictures.resize(picture, *size)
-    return pictures.grey(pixels) if channels == 1 else pixels
 
 
 def _for_display(picture: np.ndarray, longest: int = 1024) -> np.ndarray:

@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from gradcam import pictures
 from gradcam.command.model import applications
-from gradcam.command.run import results
 from gradcam.errors import ImageError
 from gradcam.trace import pixel_range, sources
 
@@ -90,6 +89,6 @@ def _by_name(names: Sequence[str]) -> str:
 def _pixels(path: str, size: tuple[int, int], channels: int) -> list[np.ndarray]:
     """The pixels of a photograph; none where it can't be read, which is told of in its turn."""
     try:
-        return [results.fitted(pictures.read_photo(path), size, channels)]
+        return [pictures.fitted(pictures.read_photo(path), *size, channels)]
     except (ImageError, OSError):
         return []
