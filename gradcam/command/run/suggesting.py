@@ -41,7 +41,7 @@ def suggestion(
 
     def trace(images: tf.Tensor) -> tf.Tensor:
         recording = source.record([images], None)
-        known = pixel_range.find(recording)
+        known = pixel_range.learned_by(recording)
         found.append((known, [call.name for call in recording.calls]))
         return known.variance if known is not None and known.variance is not None else images
 
