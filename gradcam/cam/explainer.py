@@ -181,7 +181,7 @@ class Explainer:
         for first in range(0, len(question.batch), size):
             part = question.rows(slice(first, first + size))
             program = self._program(part, key)
-            with kernels.missing_ones_named(self._source.name):
+            with kernels.failures_named(self._source.name):
                 found = answers.answer(program, part, first)
             parts.append(self._of_pixels(program, part, found))
         return parts

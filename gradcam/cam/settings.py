@@ -121,7 +121,11 @@ def _names(class_names: Sequence[str] | None) -> tuple[str, ...] | None:
     if isinstance(class_names, str):
         expected = "a list of names"
         raise _wrong("class_names", class_names, expected, "Put the name into a list.")
-    return tuple(map(str, class_names))
+    try:
+        return tuple(map(str, class_names))
+    except TypeError:
+        expected = "a list of names, in the order of the output"
+        raise _wrong("class_names", class_names, expected, "Leave it out for numbers.") from None
 
 
 def _wrong(option: str, value: Any, expected: str, advice: str) -> GradCamError:

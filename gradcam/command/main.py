@@ -15,7 +15,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradcam import __version__
-from gradcam.command import terminal, wording
+from gradcam.command import terminal, time_limit, wording
 from gradcam.command.model import foreign
 from gradcam.errors import GradCamError
 from gradcam.messages import findings
@@ -32,7 +32,7 @@ COMMANDS = (
 )
 """The modules of `gradcam.command`, in the order in which help lists them."""
 
-BUG, WRONG, SOME_FAILED, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141
+BUG, WRONG, DISK_FULL, INTERRUPTED, PIPE_CLOSED = 1, 2, 5, 130, 141
 
 
 class Parser(argparse.ArgumentParser):
@@ -80,10 +80,14 @@ def _run(given: Sequence[str], debug: bool) -> int:
         command = importlib.import_module(f"gradcam.command.{name}")
         options = _options(command, name, given[1:])
         # The command hides the warnings of libraries.
-        with warnings.catch_warnings(), findings.said_as(wording.INSTEAD):
+        with (
+            time_limit.within(options.timeout),
+            warnings.catch_warnings(),
+            findings.said_as(wording.INSTEAD),
+        ):
             return int(command.run(options))
     except GradCamError as error:
-        return _said(str(error), debug, SOME_FAILED if error.code == "out-full" else WRONG)
+        return _said(str(error), debug, DISK_FULL if error.code == "out-full" else WRONG)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -141,6 +145,7 @@ def _options(command: Any, name: str, given: Sequence[str]) -> argparse.Namespac
         allow_abbrev=False,
     )
     command.add_arguments(parser)
+    time_limit.add_argument(parser)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     # What follows -- is a name, however it begins; argparse forgets that where both are mixed.
     end = given.index("--") if "--" in given else len(given)

@@ -5,6 +5,7 @@ _EIGENCAM = "--method eigencam shows what stands out without a gradient."
 
 INSTEAD: dict[str, str] = {
     # the model
+    "out-of-memory": ("There is not enough memory for it. Use a smaller --batch-size or --size."),
     "custom-object": (
         "'{path}' needs what Keras does not have: {what}. Expected to be told where it is. In the"
         " command, --import MODULE imports the module that defines it.{advice}"

@@ -13,6 +13,14 @@ SENTENCES: dict[str, str] = {
         "Something unexpected happened: {kind}: {reason}. This is a mistake in gradcam, or in code"
         " that it was given to run. Run the command again with --debug to see where."
     ),
+    "timeout-value": (
+        "Received --timeout {received}. Expected a number of seconds above 0, such as 600. Correct"
+        " it, or leave it out."
+    ),
+    "timed-out": (
+        "The command was ended after {seconds} seconds, as --timeout asked. What is done stays done."
+        " Give it more time, and --resume; a model that loops without end never returns."
+    ),
     "system-refused": (
         "The system refused something: {reason}. Expected files and folders that can be read and"
         " written. Check the path, its permissions and the space that is left."

@@ -44,6 +44,15 @@ SENTENCES: dict[str, str] = {
         "The model '{name}' returned {received}. Expected tensors with the batch as first axis."
         " Let its `call` return the scores."
     ),
+    "out-of-memory": (
+        "There is not enough memory to explain so many images at once with the model '{name}'."
+        " Expected a batch that fits. Give a smaller batch_size, such as batch_size=1, or smaller"
+        " images."
+    ),
+    "cannot-compute": (
+        "TensorFlow could not compute the model '{name}' on these images{where}: {reason}. Expected"
+        " a model that runs on them. Call model(images) to see the whole error."
+    ),
     "cannot-run": (
         "The model '{name}' raised {error} in {where}, on inputs of shape {shapes}: {reason}."
         " Expected a model that runs on these inputs. Call model(images) to see the whole error;"

@@ -62,6 +62,7 @@ def read(source: Source, images: Any) -> Batch:
     Raises:
         ImageError: they don't fit, with what was received and what the model expects.
     """
+    images = _without_torch(images)
     specs = source.specs()
     if specs is None:
         batch = _unspecified(source, images)
@@ -76,6 +77,22 @@ def read(source: Source, images: Any) -> Batch:
     if sizes[0] == 0:
         raise ImageError("images-empty", shape=batch.arrays[0].shape)
     return batch
+
+
+def _without_torch(images: Any) -> Any:
+    """Tensors of PyTorch as NumPy takes them: without a gradient, on the CPU, of a type it has."""
+    if isinstance(images, dict):
+        return {name: _without_torch(image) for name, image in images.items()}
+    if isinstance(images, list | tuple) and any(map(_is_torch, images)):
+        return type(images)(_without_torch(image) for image in images)
+    if not _is_torch(images):
+        return images
+    tensor = images.detach().cpu()
+    return (tensor.float() if tensor.dtype.is_floating_point else tensor).numpy()
+
+
+def _is_torch(value: Any) -> bool:
+    return type(value).__module__.partition(".")[0] == "torch"
 
 
 def _by_input(images: Any, specs: Sequence[InputSpec]) -> list[Any]:

@@ -96,7 +96,11 @@ class _Pictures:
         pure = PurePath(name)
         if pure.is_absolute() or ".." in pure.parts:
             raise GradCamError("report-outside", path=self._folder / "manifest.json", name=name)
-        return self._folder / name
+        path = self._folder.resolve() / pure
+        # A link below the folder may lead anywhere; a pipe would be waited for.
+        if path.resolve() != path or files.trouble(path):
+            raise GradCamError("report-outside", path=self._folder / "manifest.json", name=name)
+        return path
 
 
 def _names(manifest: dict[str, Any]) -> Iterator[str]:

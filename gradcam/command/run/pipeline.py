@@ -177,8 +177,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, GradCamError) and error.code == "image-unreadable":
         reason = error.facts["reason"]
         return f"{reason[:1].upper()}{reason[1:]}. {error.facts['advice']}".strip()
-    if isinstance(error, tf.errors.ResourceExhaustedError):
-        return "There is not enough memory for it. Use a smaller --batch-size or --size."
     if isinstance(error, GradCamError):  # it ran alone: the only one of its batch
         return findings.message(error.code, **error.facts | {"images": "this image"})
     return str(error).splitlines()[0]

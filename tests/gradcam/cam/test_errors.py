@@ -770,6 +770,11 @@ def too_few_class_names_for_the_top_class():
     gradcam.explain(cnn(), images(), class_names=["cat", "dog"])
 
 
+@case("unknown-option", GradCamError, "class_names=5", "a list of names")
+def class_names_that_are_a_number():
+    gradcam.explain(cnn(), images(), class_names=5)
+
+
 @case("target-kind", TargetError, "Received 1.5 as the target", "a class index")
 def a_float_as_target():
     gradcam.explain(cnn(), images(), 1.5)

@@ -289,7 +289,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, allowed)
     monkeypatch.setattr(Path, "open", full)
     given = (tmp_path, *MODEL, "--out", out, "--save", "overlay,map")
     done = gradcam("explain", *given)
-    assert done.status == (3 if allowed else 2)
+    assert done.status == (5 if allowed else 2)
     assert "No space left on device" in done.words
     assert "Traceback" not in done.err
     assert not list(tmp_path.rglob("*.tmp"))

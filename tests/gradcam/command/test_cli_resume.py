@@ -261,3 +261,48 @@ def test_a_manifest_of_many_images_is_not_written_for_each(tmp_path, monkeypatch
     record.close(complete=True)
     assert len(manifest(tmp_path)["images"]) == count
     assert len(written) <= 4 + (time.monotonic() - began) / 0.5
+
+
+def test_a_run_that_takes_too_long_is_ended(tmp_path, whole, monkeypatch):
+    script = (
+        "import sys, time\nimport tensorflow as tf\nfrom gradcam.command import main as cli\n"
+        "from gradcam.command.run.manifest import Manifest\n"
+        "from gradcam.command import time_limit\n"
+        "real = Manifest.add\n"
+        "def add(self, entry):\n"
+        "    real(self, entry)\n"
+        "    if entry['path'] == 'in/06.jpg':\n"
+        "        time_limit._end(3)\n"
+        "Manifest.add = add\nsys.exit(cli.main(sys.argv[1:]))\n"
+    )
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments(out, "--timeout", "600"))],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 124
+    assert "ended after 3 seconds, as --timeout asked" in " ".join(done.stderr.split())
+    check_truth(out)
+    assert gradcam(*arguments(out, "--resume")).status == 3
+    assert everything(out) == whole
+
+
+def test_the_time_limit_ends_what_python_cannot_interrupt():
+    # A loop inside of TensorFlow, which no exception reaches.
+    script = (
+        "import tensorflow as tf\nfrom gradcam.command import time_limit\n"
+        "with time_limit.within('1'):\n"
+        "    tf.function(lambda: tf.while_loop(lambda n: n >= 0, lambda n: n * 1, [0]))()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 124
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "nan", "soon"])
+def test_a_time_limit_that_is_none(text):
+    done = gradcam("methods", "--timeout", text)
+    assert done.status == 2
+    assert f"Received --timeout {text}." in done.words

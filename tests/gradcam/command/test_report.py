@@ -1,5 +1,6 @@
 """The report: what it is made of, what it says, and what it refuses."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -182,6 +183,23 @@ def test_files_outside_of_the_folder_are_refused(tmp_path, name):
     with pytest.raises(GradCamError, match=re.escape(f"names the file '{name}'")) as caught:
         report.write(tmp_path)
     assert caught.value.code == "report-outside"
+
+
+def test_links_and_pipes_below_the_folder_are_not_followed(tmp_path):
+    out, secret = tmp_path / "out", tmp_path / "secret"
+    out.mkdir()
+    secret.mkdir()
+    entry = sample(out)
+    name = entry["photo"]
+    (secret / "x.png").write_bytes((out / name).read_bytes())
+    (out / "dd").symlink_to(secret)
+    (out / "one.png").symlink_to(secret / "x.png")
+    os.mkfifo(out / "pipe.png")
+    for photo in ("dd/x.png", "one.png", "pipe.png"):
+        report_samples.write_manifest(out, [entry | {"photo": photo}])
+        with pytest.raises(GradCamError, match=re.escape(f"names the file '{photo}'")) as caught:
+            report.write(out)
+        assert caught.value.code == "report-outside"
 
 
 def test_a_report_that_can_not_be_written_leaves_nothing(tmp_path, monkeypatch):

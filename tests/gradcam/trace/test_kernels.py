@@ -62,12 +62,34 @@ def test_the_way_out_is_said_where_there_is_no_kernel():
 def test_every_kernel_s_words_are_known(text):
     with (
         pytest.raises(gradcam.ModelError, match="Set TF_ENABLE_ONEDNN_OPTS=1") as raised,
-        kernels.missing_ones_named("net"),
+        kernels.failures_named("net"),
     ):
         raise tf.errors.InvalidArgumentError(None, None, text)
     assert ("in 'net/conv/convolution'" in str(raised.value)) == ("node" in text)
 
 
-def test_other_errors_stay_what_they_are():
-    with pytest.raises(tf.errors.InvalidArgumentError), kernels.missing_ones_named("net"):
-        raise tf.errors.InvalidArgumentError(None, None, "Incompatible shapes: [2] vs. [3]")
+def test_a_machine_without_enough_memory():
+    for error in (tf.errors.ResourceExhaustedError(None, None, "OOM"), MemoryError()):
+        with (
+            pytest.raises(gradcam.ModelError, match="a smaller batch_size") as caught,
+            kernels.failures_named("net"),
+        ):
+            raise error
+        assert caught.value.code == "out-of-memory"
+
+
+def test_an_operation_that_refuses_its_values():
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(2, 3, name="conv")(inputs)
+    x = Shares()(keras.layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(inputs, keras.layers.Dense(2)(x))
+    with pytest.raises(gradcam.ModelError, match="division by zero") as caught:
+        gradcam.explain(model, np.zeros((1, 8, 8, 1), "float32"), 0)
+    assert caught.value.code == "cannot-compute"
+    assert "Traceback" not in str(caught.value)
+
+
+class Shares(keras.layers.Layer):
+    def call(self, inputs):
+        whole = tf.cast(inputs, tf.int32)
+        return inputs + tf.cast(whole // (whole * 0), tf.float32)
