@@ -297,6 +297,12 @@ def _array(images: Any, dtype: str | None) -> np.ndarray:
             received=f"an array of {array.dtype}",
             advice="Read files with gradcam.read_images.",
         )
+    if dtype == "string":
+        raise ImageError(
+            "images-kind",
+            received=f"an array of {array.dtype} for an input that takes words",
+            advice="Explain a part of the model that begins with numbers.",
+        )
     return array.astype(dtype or np.float32, copy=False)
 
 

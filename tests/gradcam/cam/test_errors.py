@@ -775,6 +775,13 @@ def class_names_that_are_a_number():
     gradcam.explain(cnn(), images(), class_names=5)
 
 
+@case("images-kind", ImageError, "for an input that takes words")
+def numbers_for_a_model_of_words():
+    inputs = keras.Input((1,), dtype="string")
+    lookup = layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot")
+    gradcam.explain(keras.Model(inputs, layers.Dense(2)(lookup(inputs))), np.zeros((1, 1)))
+
+
 @case("target-kind", TargetError, "Received 1.5 as the target", "a class index")
 def a_float_as_target():
     gradcam.explain(cnn(), images(), 1.5)
