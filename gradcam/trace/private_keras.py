@@ -174,4 +174,5 @@ def keep_words(error: Exception) -> None:
 def training_attributes() -> frozenset[str]:
     """The attributes that a model has for its training, which change no prediction."""
     trainer: Any = trainers.TensorFlowTrainer()
-    return frozenset({*vars(trainer), "history", "optimizer", "loss", "metrics"})
+    set_later = {"history", "optimizer", "loss", "metrics", "stop_training"}
+    return frozenset({*vars(trainer), *set_later})

@@ -367,6 +367,18 @@ def test_replica_group_is_that_of_one_run(two_replicas):
     assert private_tensorflow.replica_group() is None
 
 
+def test_training_attributes_are_those_that_compile_and_fit_set():
+    model = small_model()
+    before = set(vars(model))
+    model.compile("sgd", "mse", metrics=["mae"])
+    model.fit(np.ones((2, 2)), np.ones((2, 3)), verbose=0)
+    known = private_keras.training_attributes()
+    assert {"optimizer", "loss", "compiled", "train_function"} <= known
+    new = set(vars(model)) - before
+    assert {name for name in new if not name.startswith("_")} <= known
+    assert not {"_layers", "built", "_functional"} & known  # what a prediction depends on
+
+
 def test_every_name_is_exercised():
     source = Path(__file__).read_text(encoding="utf-8")
     names = [f"private_keras.{name}" for name in private_keras.__all__]
