@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 import gradcam
-from gradcam.cam.resizing import resize
+from gradcam.cam.resizing import normalise, resize
 from tests.support.gradcam_models import images
 
 
@@ -101,3 +101,8 @@ def test_a_grey_image_without_its_channel_is_one():
     found = gradcam.explain(keras.Model(inputs, outputs), images(2)[..., 0], 1)
     assert found.heatmaps.shape == (2, 16, 16)
     assert not [text for text in found.warnings if "axes" in text]
+
+
+def test_signed_maps_are_divided_by_the_largest_magnitude():
+    maps = tf.constant([[1.0, -4.0], [0.0, 0.0]])
+    np.testing.assert_allclose(normalise(maps, signed=True), [[0.25, -1.0], [0.0, 0.0]])
