@@ -29,8 +29,8 @@ PUBLIC_FUNCTIONS = {
 PICTURES = {"gradcam.pictures", "keras_stn.plots.drawing"}
 CATCHING_ALL = {"gradcam.doctor.user_code", "gradcam.command.main"}
 PRIVATE_API = ("gradcam.trace.private_keras", "gradcam.trace.private_tensorflow")
-# os._exit, which ends a process; argparse offers no other way to hear of an option that doesn't exist, and to name a group's type.
-# Of argparse, which has no public names for them; and a method that every NamedTuple has.
+# os._exit ends a process; argparse has no public names for options that do not exist and for groups;
+# _replace is a method of every NamedTuple.
 OTHER_PRIVATE_NAMES = {"_exit", "_actions", "_ArgumentGroup", "_replace"}
 MOST_FLOORS, LONGEST_FILE, LONGEST_FUNCTION = 10, 400, 60
 
