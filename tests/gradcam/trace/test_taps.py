@@ -126,16 +126,16 @@ def rematerialised():
     return by_hand(ended(inputs, layer(inputs)), "conv", keras.ops.copy(layer(images())))
 
 
-def shared():
+def shared(number):
     encoder = keras.Sequential([keras.Input((16, 16, 3)), conv()], name="encoder")
     pool = layers.GlobalAveragePooling2D()
     sides = [keras.Input((16, 16, 3), name=name) for name in ("left", "right")]
     joined = layers.Concatenate()([pool(encoder(side)) for side in sides])
     model = keras.Model(sides, layers.Dense(3)(joined))
     given = [images(seed=1), images(seed=2)]
-    weights = model.layers[-1].kernel.numpy()[4:, 1]
-    features = encoder(given[1]).numpy()
-    return Tapped(model, "encoder[1]/conv", features, weights / POSITIONS, given)
+    weights = model.layers[-1].kernel.numpy()[4 * number : 4 * number + 4, 1]
+    features = encoder(given[number]).numpy()
+    return Tapped(model, f"encoder[{number}]/conv", features, weights / POSITIONS, given)
 
 
 def no_layer():
@@ -168,6 +168,13 @@ def in_dicts():
     return Tapped(model, "conv", found, weights / POSITIONS, given)
 
 
+def by_name():
+    """Inputs in a list, called by their names, which come in another order."""
+    built = in_dicts()
+    model = keras.Model([built.model.input[name] for name in ("zeta", "alpha")], built.model.output)
+    return dataclasses.replace(built, model=model)
+
+
 def half_precision():
     keras.config.set_dtype_policy("mixed_float16")
     return functional()
@@ -180,10 +187,12 @@ MODELS = {
     "subclassed": lambda: subclassed(Plain),
     "tf.function": lambda: subclassed(Traced),
     "rematerialised": rematerialised,
-    "shared": shared,
+    "shared, first": lambda: shared(0),
+    "shared, second": lambda: shared(1),
     "no layer": no_layer,
     "TimeDistributed": over_time,
     "dicts": in_dicts,
+    "by name": by_name,
     "mixed_float16": half_precision,
 }
 
@@ -193,8 +202,8 @@ def scores_of(outputs):
 
 
 def both(tap, x, score=lambda outputs: scores_of(outputs)[:, 1], **options):
-    """Activations, outputs and gradient."""
-    with tf.GradientTape() as tape:
+    """Activations, outputs and gradient, under a tape that watches nothing by itself."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
         activations, outputs = tap(x, tape=tape, **options)
         explained = score(outputs)
     return activations, outputs, tap.gradient(tape, explained)

@@ -11,7 +11,7 @@ from tests.support.gradcam_models import cnn, images, state
 
 
 def gradient(tap, x, score=lambda outputs: outputs[:, 1], **options):
-    with tf.GradientTape() as tape:
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
         _, outputs = tap(x, tape=tape, **options)
         explained = score(outputs)
     return tap.gradient(tape, explained)
