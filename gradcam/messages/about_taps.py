@@ -15,9 +15,9 @@ SENTENCES: dict[str, str] = {
         " with. Pass it: activations, outputs = tap(images, tape=tape)."
     ),
     "tape-outside": (
-        "The tap was called inside of a tf.function, and the tape lies outside of it. Expected both"
-        " in the same place: a tape doesn't look into a function. Move the tape and tap.gradient"
-        " into the function, or call the tap outside of it."
+        "The tap was called inside of a tf.function, and tap.gradient outside of it. Expected tape,"
+        " tap and tap.gradient in the same place: a tape doesn't look into a function. Move all"
+        " three into the function, or call the tap outside of it."
     ),
     "tape-symbolic": (
         "Received a tape together with symbolic inputs (keras.Input). Expected images: a tape"

@@ -92,6 +92,8 @@ class TapGradients:
 
     def _gradients(self, tape: tf.GradientTape, score: tf.Tensor, returned: Returned) -> list[Any]:
         flat = tf.nest.flatten(returned.activations)
+        if tf.executing_eagerly() and not all(hasattr(one, "numpy") for one in flat):
+            raise GradCamError("tape-outside")
         for site, activation in zip(self._sites, returned.activations, strict=True):
             dtypes = [one.dtype for one in tf.nest.flatten(activation)]
             if not all(dtype.is_floating for dtype in dtypes):
@@ -108,7 +110,7 @@ class TapGradients:
         for number, of_call in enumerate(by_activation):
             if any(gradient is None for gradient in of_call):
                 if not used:
-                    raise _unrelated(score, flat[0])
+                    raise DisconnectedLayerError("score-unrecorded")
                 self._check_unused(number, of_call, used)
         gradients = [
             tf.zeros_like(activation) if gradient is None else tf.convert_to_tensor(gradient)
@@ -213,15 +215,6 @@ def _named(value: Any) -> str:
     if isinstance(value, keras.KerasTensor):
         return "a KerasTensor, which has no value yet"
     return "None" if value is None else f"a {type(value).__name__}"
-
-
-def _unrelated(score: tf.Tensor, activation: tf.Tensor) -> GradCamError:
-    """Why a score doesn't lead back to anything that the tap returned."""
-    graph = getattr(activation, "graph", None)  # none where it has a value
-    is_outside = graph is not None and getattr(score, "graph", None) is not graph
-    return (
-        GradCamError("tape-outside") if is_outside else DisconnectedLayerError("score-unrecorded")
-    )
 
 
 def _sum_of(outputs: Sequence[ModelOutput], score: str) -> tf.Tensor:
