@@ -4,6 +4,8 @@
 number: the same seed and number make the same file.
 """
 
+# ruff: noqa: PLC0415 - whoever starts the processes needs neither TensorFlow nor Keras
+
 from __future__ import annotations
 
 import io
@@ -32,7 +34,6 @@ def seeds(folder):
     """The whole files that the cases begin with; made in a process of its own: it needs Keras."""
     import cv2
     import keras
-    import tensorflow as tf
 
     from tests.support import gradcam_models, saved_model_makers
 
@@ -47,7 +48,6 @@ def seeds(folder):
     picture = np.random.default_rng(0).integers(0, 255, (12, 16, 3), "uint8")
     for ending in ("png", "jpg", "bmp", "tiff", "webp"):
         cv2.imwrite(str(folder / f"image.{ending}"), picture)
-    del tf
 
 
 def make(seed, number, whole, folder):
