@@ -12,7 +12,8 @@ BIN := $(VENV)/bin
 OLDEST ?= .venv-oldest
 DEMO ?= gradcam-demo
 CORE_TESTS ?= $(addprefix tests/keras_stn/test_,$(addsuffix .py,layers saving theta sampler plots)) \
-	$(addprefix tests/gradcam/,trace/test_tap.py targets cam/test_methods.py cam/test_explainer.py \
+	$(addprefix tests/gradcam/,trace/test_tap.py trace/test_taps.py trace/test_saved_taps.py \
+	trace/test_private.py targets cam/test_methods.py cam/test_explainer.py cam/test_several.py \
 	cam/test_warps.py cam/test_same_map.py loading/test_loading.py loading/test_saved_models.py)
 KERNEL_TESTS ?= $(addprefix tests/gradcam/,callbacks cam doctor trace \
 	loading/test_saved_models.py loading/test_channels_last.py)

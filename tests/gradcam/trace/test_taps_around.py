@@ -65,7 +65,7 @@ def test_the_model_is_the_same_afterwards(build, is_called, tmp_path):
         tf.function(gradient)(tap, tf.constant(x))
     tap.predict(x, verbose=0)
     tap(keras.Input((16, 16, 3)))
-    tap.export(tmp_path / "exported", verbose=False)
+    tap.export(tmp_path / "exported")
     assert state(model) == before
     with pytest.raises(gradcam.ImageError):
         tap(x[:, :8])
