@@ -1,6 +1,6 @@
 """Files that are mutated and crafted, and a process that opens them under a watchdog.
 
-`python -m tests.support.fuzzing COUNT [SEED]` opens so many and prints what was found. A case is a
+`python -m tests.support.fuzzing [COUNT [SEED [FIRST [SECONDS]]]]` prints what was found. A case is a
 number: the same seed and number make the same file.
 """
 
@@ -326,9 +326,9 @@ def search(count, seed, first=0, seconds=float("inf"), say=None):
 
 
 if __name__ == "__main__":
-    total, start = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    chosen = int(sys.argv[3]) if len(sys.argv) > 3 else 0
-    found, wrong = search(total, chosen, start, say=lambda text: print(text, flush=True))
+    given = [int(text) for text in sys.argv[1:]]
+    total, chosen, start, longest = [*given, *[10_000, 0, 0, 1 << 30][len(given) :]]
+    found, wrong = search(total, chosen, start, longest, say=lambda text: print(text, flush=True))
     for (kind, result), times in sorted(found.items()):
         print(f"{kind:12} {result:36} {times}")
     print(f"{found.total()} cases, {len(wrong)} bad")
