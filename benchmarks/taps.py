@@ -1,7 +1,8 @@
-"""What the gradient of a tapped layer costs, next to the model's own forward pass.
+"""What the gradient of a tapped layer, and explanations on it, cost next to the forward pass.
 
-`python -m benchmarks taps` prints the table. Both run in a `tf.function`, one after the other in each
-round, and are compared by the median of the rounds' ratios.
+`python -m benchmarks taps` prints the table. Forward pass and tap run in a `tf.function`, the
+explanations in an `Explainer`, one after the other in each round; they are compared by the median of
+the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ MODELS: Mapping[str, Callable[..., keras.Model]] = {
     "ResNet50": keras.applications.ResNet50,
     "EfficientNetB0": keras.applications.EfficientNetB0,
 }
+METHODS = ["gradcam", "gradcam++", "hirescam", "xgradcam", "layercam"]
 BATCHES = (1, 8)
 PAIRS = 20
 SIZE = 224
@@ -33,8 +35,8 @@ def main(
     markdown: bool = False,
 ) -> None:
     """Print a row for each model and batch."""
-    head = ["model", "batch", "forward, ms", "tap and gradient, ms", "ratio"]
-    print("Gradients of the last feature map, which the tap chooses, in a tf.function")
+    head = ["model", "batch", "forward, ms", "tap and gradient", "gradcam", "five methods"]
+    print("The last feature map, and the median of the ratios to the forward pass")
     print(_row(head, markdown=markdown))
     if markdown:
         print(_row(["---"] * len(head), markdown=True))
@@ -61,17 +63,24 @@ def _measured(model: keras.Model, batch: int, pairs: int) -> list[str]:
             score = outputs[:, 0]
         return tap.gradient(tape, score)
 
-    calls = {"forward": lambda: forward(images).numpy(), "tap": lambda: gradient(images).numpy()}
+    one, five = gradcam.Explainer(model), gradcam.Explainer(model, method=METHODS)
+    array = images.numpy()
+    calls = {
+        "forward": lambda: forward(images).numpy(),
+        "tap": lambda: gradient(images).numpy(),
+        "gradcam": lambda: one(array, target=0),
+        "five": lambda: five(array, target=0),
+    }
     times = paired(calls, pairs)
-    milliseconds = [f"{1e3 * np.median(times[name]):.1f}" for name in calls]
-    return [*milliseconds, f"{np.median(times['tap'] / times['forward']):.2f}"]
+    ratios = [np.median(times[name] / times["forward"]) for name in ("tap", "gradcam", "five")]
+    return [f"{1e3 * np.median(times['forward']):.1f}", *(f"{ratio:.2f}" for ratio in ratios)]
 
 
 def _row(cells: Sequence[str], *, markdown: bool) -> str:
     if markdown:
         return f"| {' | '.join(cells)} |"
     return "  ".join(
-        f"{cell:<{width}}" for cell, width in zip(cells, (16, 7, 13, 22, 5), strict=True)
+        f"{cell:<{width}}" for cell, width in zip(cells, (16, 7, 13, 18, 9, 12), strict=True)
     )
 
 
