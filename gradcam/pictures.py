@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gradcam.errors import GradCamError, ImageError
-from gradcam.messages import findings
+from gradcam.messages import wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -147,7 +147,7 @@ def _rgb(image: Image.Image) -> np.ndarray:
 
 
 def _unreadable(path: str | os.PathLike[str], reason: str, advice: str) -> ImageError:
-    name = findings.printable(os.fspath(path))
+    name = wording.printable(os.fspath(path))
     return ImageError("image-unreadable", path=name, reason=reason, advice=advice)
 
 
@@ -300,8 +300,8 @@ def _colormap(name: str) -> int:
             "unknown-option",
             option="colormap",
             value=name,
-            hint=findings.suggestion(str(name), COLORMAPS),
-            expected=f"one of: {findings.listing(sorted(COLORMAPS))}",
+            hint=wording.suggestion(str(name), COLORMAPS),
+            expected=f"one of: {wording.listing(sorted(COLORMAPS))}",
             advice="turbo is the default.",
         )
     return COLORMAPS[name]

@@ -20,7 +20,7 @@ from gradcam.callbacks.events import EventFile
 from gradcam.cam.explainer import Explainer
 from gradcam.cam.explanation import Explanation
 from gradcam.errors import GradCamError, ImageError
-from gradcam.messages import findings
+from gradcam.messages import catalogue, wording
 
 _MOST_IMAGES = 64
 _GAP = 4
@@ -163,7 +163,7 @@ class ExplainCallback(keras.callbacks.Callback):
     def _warn(self, when: str, error: Exception) -> None:
         if not self._has_warned:
             self._has_warned = True
-            sentence = findings.message("callback-skipped", when=when, reason=_first_line(error))
+            sentence = catalogue.said("callback-skipped", when=when, reason=_first_line(error))
             warnings.warn(sentence, stacklevel=2)
 
     def _explain(self, step: int) -> None:
@@ -225,7 +225,7 @@ def _known(options: dict[str, Any]) -> dict[str, Any]:
     for name, value in options.items():
         if name not in expected:
             options_are = f"options of gradcam.Explainer: {', '.join(expected)}"
-            raise _unknown(name, value, options_are, findings.suggestion(name, expected))
+            raise _unknown(name, value, options_are, wording.suggestion(name, expected))
     return options
 
 

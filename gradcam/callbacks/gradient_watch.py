@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from gradcam.messages import findings
+from gradcam.messages import catalogue, wording
 from gradcam.trace import private_keras
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class GradientWatch(keras.callbacks.Callback):
     def __init__(self, every: int = 100) -> None:
         super().__init__()
         if isinstance(every, bool) or not isinstance(every, int) or every < IN_A_ROW:
-            text = findings.message("watch-every", received=repr(every), least=IN_A_ROW)
+            text = catalogue.said("watch-every", received=repr(every), least=IN_A_ROW)
             raise ValueError(text)
         self.every = every
         self.said: dict[str, list[str]] = {}
@@ -210,8 +210,8 @@ class GradientWatch(keras.callbacks.Callback):
         new = [name for name in new if name not in said]
         if new:
             self.said[code] = said + new
-            names = findings.listing([f"'{name}'" for name in new])
-            text = findings.message(code, layers=names, batch=self._batch)
+            names = wording.listing([f"'{name}'" for name in new])
+            text = catalogue.said(code, layers=names, batch=self._batch)
             warnings.warn(text, stacklevel=2)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam.errors import NonFiniteError
-from gradcam.messages.findings import Images
+from gradcam.messages.wording import Images
 
 if TYPE_CHECKING:
     from gradcam.cam.program import Program, Results

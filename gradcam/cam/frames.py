@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from gradcam.cam import resizing, warps
 from gradcam.errors import ImageError
-from gradcam.messages import findings
+from gradcam.messages import wording
 from gradcam.trace import layouts
 from gradcam.trace.graph import ancestors
 
@@ -76,8 +76,8 @@ def frame_of(recording: Recording, call: Call, rank: int, wanted: str | None) ->
         raise ImageError(
             "input-unknown",
             name=wanted,
-            hint=findings.suggestion(wanted, names),
-            names=findings.listing(names),
+            hint=wording.suggestion(wanted, names),
+            names=wording.listing(names),
         )
     behind = ancestors(call.outputs)
     pairs = zip(names, recording.inputs, strict=True)
@@ -86,7 +86,7 @@ def frame_of(recording: Recording, call: Call, rank: int, wanted: str | None) ->
         known = [name for name, _ in seen]
         if wanted not in known:
             raise ImageError(
-                "input-unseen", name=wanted, path=call.path, names=findings.listing(known)
+                "input-unseen", name=wanted, path=call.path, names=wording.listing(known)
             )
         seen = [pair for pair in seen if pair[0] == wanted]
     fitting = [pair for pair in seen if _axes(recording, pair[1], rank)]
@@ -94,7 +94,7 @@ def frame_of(recording: Recording, call: Call, rank: int, wanted: str | None) ->
         raise ImageError(
             "input-in-doubt",
             path=call.path,
-            names=findings.listing([name for name, _ in fitting]),
+            names=wording.listing([name for name, _ in fitting]),
         )
     name, tensor = (fitting or seen or [(names[0], recording.inputs[0])])[0]
     axes = _axes(recording, tensor, rank)

@@ -9,7 +9,7 @@ import numpy as np
 from gradcam import targets
 from gradcam.cam import blank
 from gradcam.cam.methods import METHODS
-from gradcam.messages import findings
+from gradcam.messages import wording
 from gradcam.messages.notes import Note
 from gradcam.trace import blockers
 
@@ -57,13 +57,13 @@ def _of_layer(run: Run, tapped: Tapped) -> Iterator[Note]:
     if run.settings.layers[run.tapped.index(tapped)] is None:
         hidden = run.maps.hidden_after(tapped.call)
         if hidden:
-            facts = {"path": path, "hidden": findings.listing(hidden, limit=6)}
+            facts = {"path": path, "hidden": wording.listing(hidden, limit=6)}
             yield Note("warn-hidden-layers", facts)
         sequence = run.maps.sequence_after(tapped.call)
         if sequence:
             yield Note("warn-token-layers", {"path": path, "sequence": sequence})
     if frame.way.unresolved:
-        names = findings.listing(frame.way.unresolved)
+        names = wording.listing(frame.way.unresolved)
         yield Note("warn-warped-frame", {"path": path, "names": names})
     if not frame.axes:
         known = {
@@ -94,7 +94,7 @@ def on_frames_outside(layers: Sequence[Tapped], drawn: Drawn, first: int) -> lis
     """On each image that a spatial transformer shows nothing of."""
     if drawn.coverage is None:
         return []
-    facts = {"path": layers[0].path, "names": findings.listing(layers[0].frame.way.paths)}
+    facts = {"path": layers[0].path, "names": wording.listing(layers[0].frame.way.paths)}
     return [
         Note("warn-frame-outside", facts, first + int(image))
         for image in np.flatnonzero(drawn.coverage.max(axis=(1, 2)) == 0)
@@ -110,7 +110,7 @@ def on_blank_heatmaps(layers: Sequence[Tapped], drawn: Drawn, first: int) -> lis
     is_lost = (maps > 0) & (heatmaps == 0)
     if drawn.coverage is not None:  # a frame outside of the image is said by itself
         is_lost &= drawn.coverage.max(axis=(1, 2)) > 0
-    path = findings.listing([tapped.path for tapped in layers])
+    path = wording.listing([tapped.path for tapped in layers])
     return [
         Note("warn-blank-heatmap", {"path": path}, first + int(image))
         for image in np.flatnonzero(is_lost)
@@ -153,7 +153,7 @@ def on_blank_maps(
 def _no_slope(run: Run, tapped: Tapped, column: int) -> str:
     """Why a gradient is zero, where an operation or the target says it."""
     flat = blockers.flat_operations([tapped.output], run.scores, run.recording)
-    why = f" ({findings.listing(flat)} has no slope)" if flat else ""
+    why = f" ({wording.listing(flat)} has no slope)" if flat else ""
     return why or run.target_of(column).zero_hint
 
 

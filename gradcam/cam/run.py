@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from gradcam.cam import frames
 from gradcam.errors import GradCamError
-from gradcam.messages import findings
+from gradcam.messages import wording
 from gradcam.targets import resolving
 from gradcam.targets.scoring import Outputs
 from gradcam.trace import blockers, layouts, paths
@@ -254,14 +254,14 @@ def _check_frames(found: Sequence[Tapped]) -> None:
     """Maps of several layers can only be fused in one frame."""
     inputs = sorted({tapped.frame.name for tapped in found})
     if len(inputs) > 1:
-        raise GradCamError("fuse-inputs", names=findings.listing(inputs))
+        raise GradCamError("fuse-inputs", names=wording.listing(inputs))
     ways = {tapped.path: tapped.frame.way.paths for tapped in found}
     if len(set(ways.values())) > 1:
         seen = [
-            f"'{path}' through {findings.listing(way) if way else 'none'}"
+            f"'{path}' through {wording.listing(way) if way else 'none'}"
             for path, way in ways.items()
         ]
-        raise GradCamError("fuse-frames", ways=findings.listing(seen))
+        raise GradCamError("fuse-frames", ways=wording.listing(seen))
 
 
 def read_outputs(recording: Recording, settings: Settings) -> Outputs:

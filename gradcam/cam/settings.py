@@ -9,7 +9,7 @@ import numpy as np
 
 from gradcam.cam.methods import METHODS
 from gradcam.errors import GradCamError, TargetError
-from gradcam.messages import findings
+from gradcam.messages import wording
 from gradcam.targets import Output
 
 if TYPE_CHECKING:
@@ -93,13 +93,13 @@ def check_top_k(top_k: int | None, target: Any) -> None:
 
 def _check_choice(name: str, value: Any, known: Any, advice: str) -> None:
     if not isinstance(value, str) or value not in known:
-        hint = findings.suggestion(str(value), known)
+        hint = wording.suggestion(str(value), known)
         raise GradCamError(
             "unknown-option",
             option=name,
             value=value,
             hint=hint,
-            expected=f"one of: {findings.listing(list(known))}",
+            expected=f"one of: {wording.listing(list(known))}",
             advice=advice,
         )
 

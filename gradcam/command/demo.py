@@ -13,7 +13,7 @@ from gradcam import files
 from gradcam.command import explain, terminal
 from gradcam.command.model import quiet
 from gradcam.errors import GradCamError
-from gradcam.messages import findings
+from gradcam.messages import wording
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         files.write(out / SHEET, _sheet(out))
     except OSError as error:
         reason = error.strerror or str(error)
-        path = findings.printable(out)
+        path = wording.printable(out)
         raise GradCamError("out-unwritable", path=path, reason=reason) from error
     terminal.say(f"All methods side by side: {out / SHEET}\n")
     return _explain(out, options.debug)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcam.command import terminal
 from gradcam.command.model import labels, models, preprocessing
+from gradcam.messages.words import Voice
 
 if TYPE_CHECKING:
     import argparse
@@ -77,7 +78,8 @@ def run(options: argparse.Namespace) -> int:
             target=_target(options),
             loss=options.loss,
         )
-    sys.stdout.write(f"{diagnosis.to_json() if options.json else diagnosis}\n")
+    told = diagnosis.said(Voice.TERMINAL)
+    sys.stdout.write(f"{told.to_json() if options.json else told}\n")
     return diagnosis.exit_status
 
 

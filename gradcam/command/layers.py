@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gradcam.command import terminal
 from gradcam.command.model import models
 from gradcam.errors import GradCamError
-from gradcam.messages.findings import printable
+from gradcam.messages.wording import printable
 
 if TYPE_CHECKING:
     import argparse

@@ -15,10 +15,11 @@ import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradcam import __version__
-from gradcam.command import terminal, time_limit, wording
+from gradcam.command import terminal, time_limit
 from gradcam.command.model import foreign
 from gradcam.errors import GradCamError
-from gradcam.messages import findings
+from gradcam.messages import catalogue, wording
+from gradcam.messages.words import Voice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,9 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the outermost frame: no traceback but with --debug
         blamed = foreign.blame(error)
         if blamed is not None:
-            return _said(str(blamed), debug, WRONG)
+            return _said(str(blamed.words(Voice.TERMINAL)), debug, WRONG)
         facts = {"kind": type(error).__name__, "reason": error}
-        return _said(findings.message("unexpected", **facts), debug, BUG)
+        return _said(catalogue.said("unexpected", Voice.TERMINAL, **facts), debug, BUG)
 
 
 def _run(given: Sequence[str], debug: bool) -> int:
@@ -80,18 +81,15 @@ def _run(given: Sequence[str], debug: bool) -> int:
         command = importlib.import_module(f"gradcam.command.{name}")
         options = _options(command, name, given[1:])
         # The command hides the warnings of libraries.
-        with (
-            time_limit.within(options.timeout),
-            warnings.catch_warnings(),
-            findings.said_as(wording.INSTEAD),
-        ):
+        with time_limit.within(options.timeout), warnings.catch_warnings():
             return int(command.run(options))
     except GradCamError as error:
-        return _said(str(error), debug, DISK_FULL if error.code == "out-full" else WRONG)
+        status = DISK_FULL if error.code == "out-full" else WRONG
+        return _said(str(error.words(Voice.TERMINAL)), debug, status)
     except BrokenPipeError:
         raise
     except OSError as error:
-        return _said(findings.message("system-refused", reason=error), debug, WRONG)
+        return _said(catalogue.said("system-refused", Voice.TERMINAL, reason=error), debug, WRONG)
 
 
 def _said(sentence: str, debug: bool, status: int) -> int:
@@ -116,9 +114,9 @@ def _command(given: Sequence[str]) -> str:
     parser.add_argument("--version", action="version", version=f"gradcam {__version__}")
     if given and given[0] in COMMANDS:
         return given[0]
-    names = findings.listing(COMMANDS)
+    names = wording.listing(COMMANDS)
     if given and not given[0].startswith("-"):
-        hint = findings.suggestion(given[0], COMMANDS)
+        hint = wording.suggestion(given[0], COMMANDS)
         raise GradCamError("command-unknown", name=given[0], names=names, hint=hint)
     _, rest = parser.parse_known_args(given)
     raise GradCamError("command-missing", received=" ".join(rest) or "no command", names=names)
@@ -158,9 +156,9 @@ def _options(command: Any, name: str, given: Sequence[str]) -> argparse.Namespac
     if unknown:
         known = [text for action in parser._actions for text in action.option_strings]
         text = unknown[0].partition("=")[0]
-        hint = findings.suggestion(text, known)
+        hint = wording.suggestion(text, known)
         if os.path.lexists(unknown[0]):
-            hint = f" The file of that name is written ./{findings.printable(unknown[0])}."
-        name = findings.printable(text)
+            hint = f" The file of that name is written ./{wording.printable(unknown[0])}."
+        name = wording.printable(text)
         raise GradCamError("flag-unknown", name=name, hint=hint, command=parser.prog)
     return options

@@ -13,7 +13,7 @@ import textwrap
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
-from gradcam.messages import findings
+from gradcam.messages import wording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +34,7 @@ def say(text: str, *, wrap: bool = True) -> None:
         text: one line or several.
         wrap: whether a screen breaks long lines between words; a command to copy stays whole.
     """
-    lines = [findings.printable(line) for line in text.split("\n")]
+    lines = [wording.printable(line) for line in text.split("\n")]
     if wrap and sys.stderr.isatty():
         width = shutil.get_terminal_size().columns
         wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
@@ -90,7 +90,7 @@ def show_notes(sentences: Sequence[str], out: TextIO) -> None:
 
     notes = Table.grid("", "", padding=(0, 1))  # no sentence goes on below its mark
     for number, sentence in enumerate(sentences, 1):
-        notes.add_row(Text(f"[{number}]"), Text(findings.printable(sentence)))
+        notes.add_row(Text(f"[{number}]"), Text(wording.printable(sentence)))
     show_table(notes, out)
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from gradcam.command import terminal
 from gradcam.errors import GradCamError
-from gradcam.messages import findings
+from gradcam.messages import catalogue
+from gradcam.messages.words import Voice
 
 if TYPE_CHECKING:
     import argparse
@@ -64,6 +65,6 @@ def _seconds(text: str) -> float:
 def _end(seconds: float) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(_SHOW_CURSOR)  # a bar of progress may have hidden it
-    terminal.say_error(findings.message("timed-out", seconds=f"{seconds:g}"))
+    terminal.say_error(catalogue.said("timed-out", Voice.TERMINAL, seconds=f"{seconds:g}"))
     sys.stderr.flush()
     os._exit(TIMED_OUT)

@@ -14,7 +14,7 @@ from gradcam.doctor.measures import are_alike
 from gradcam.doctor.traced_model import describe, image_numbers
 from gradcam.doctor.weight_values import has_zero_kernel
 from gradcam.errors import GradCamError
-from gradcam.messages import findings
+from gradcam.messages import wording
 from gradcam.trace import recorder, recording
 from gradcam.trace.graph import SHAPE_OPS, ancestors, descendants, through_shape_ops
 from gradcam.trace.sources import reason_of
@@ -183,7 +183,7 @@ class ActivationsCheck:
         if calls:
             kinds = ", ".join(dict.fromkeys(call.kind for call in calls))
             names = [describe(call) for call in calls]
-            paths = findings.listing(names, limit=6)
+            paths = wording.listing(names, limit=6)
             yield finding("forward-training", "warning", calls[0].path, paths=paths, what=kinds)
 
     def _independent(self) -> Iterator[Finding]:
@@ -204,7 +204,7 @@ class ActivationsCheck:
             "error",
             call.path,
             kind="NaN" if np.isnan(sums).any() else "An infinity",
-            images=findings.Images(image_numbers(~np.isfinite(sums))),
+            images=wording.Images(image_numbers(~np.isfinite(sums))),
             path=describe(call),
         )
 

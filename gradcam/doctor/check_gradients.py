@@ -14,7 +14,7 @@ from gradcam.doctor.traced_model import describe, image_numbers
 from gradcam.doctor.user_code import finding_of
 from gradcam.doctor.weight_values import has_zero_kernel
 from gradcam.errors import NotAFeatureMapError
-from gradcam.messages import findings
+from gradcam.messages import wording
 from gradcam.trace import blockers
 from gradcam.trace.graph import ancestors
 
@@ -164,13 +164,13 @@ class GradientsCheck:
                 "error",
                 where,
                 path=traced.chosen.path,
-                paths=f": {findings.listing(paths)}" if paths else "",
+                paths=f": {wording.listing(paths)}" if paths else "",
                 count=len(without),
                 **facts,
             )
         learns = [call for call in without if _can_learn(call)]
         consequence = (
-            f"{findings.listing([describe(call) for call in learns], limit=6)} never learns from it."
+            f"{wording.listing([describe(call) for call in learns], limit=6)} never learns from it."
             if learns
             else "Nothing in front of it is trainable, so this may be meant."
         )
@@ -200,7 +200,7 @@ class GradientsCheck:
                 wrong[-1].path,
                 kind="NaN or an infinity",
                 target=self._traced.target,
-                images=findings.Images(image_numbers(rows)),
+                images=wording.Images(image_numbers(rows)),
                 path=wrong[-1].path,
             )
 

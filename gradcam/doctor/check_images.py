@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from gradcam.doctor.diagnosis import Finding, finding, from_error
 from gradcam.errors import ImageError
-from gradcam.messages import findings
+from gradcam.messages import wording
 from gradcam.trace import inputs, pixel_range
 from gradcam.trace.input_shapes import expected_shape
 
@@ -175,11 +175,11 @@ class ImagesCheck:
         name = f" of input '{self._names[number]}'" if len(self._arrays) > 1 else ""
         if not finite.all():
             kind = "NaN" if np.isnan(rows).any() else "An infinity"
-            numbers = findings.Images(np.flatnonzero(~finite).tolist())
+            numbers = wording.Images(np.flatnonzero(~finite).tolist())
             yield finding("non-finite-images", "error", WHERE, kind=kind, images=numbers, name=name)
         constant = np.flatnonzero(finite & (rows.min(axis=1) == rows.max(axis=1))).tolist()
         if constant:
             has = "has" if len(constant) == 1 else "have"
-            text = f"{str(findings.Images(constant)).capitalize()}{name} {has}"
+            text = f"{str(wording.Images(constant)).capitalize()}{name} {has}"
             value = float(rows[constant[0], 0])
             yield finding("input-constant", "warning", WHERE, images=text, value=value)

@@ -12,7 +12,7 @@ from gradcam.cam import run
 from gradcam.cam.methods import METHODS
 from gradcam.doctor.diagnosis import Finding, finding
 from gradcam.doctor.traced_model import image_numbers
-from gradcam.messages import findings
+from gradcam.messages import wording
 from gradcam.trace.feature_maps import positions
 from gradcam.trace.graph import SHAPE_OPS
 
@@ -147,19 +147,19 @@ class MapCheck:
         path = call.path
         negative = image_numbers((weights <= 0).all(1) & (weights < 0).any(1) & (high <= 0))
         if negative:
-            images = findings.Images(negative)
+            images = wording.Images(negative)
             texts = {"path": path, "target": self._traced.target, "images": images}
             yield finding("explain-all-negative", "warning", path, **texts)
         size = np.maximum(np.abs(low), np.abs(high))
         flat = image_numbers((high - low <= 1e-6 * size) & (size > 0))
         if flat:
-            images = findings.Images(flat)
+            images = wording.Images(flat)
             yield finding("explain-constant-map", "warning", path, path=path, images=images)
         total = parts.sum(1)
         share = parts.max(1) / np.where(total > 0, total, 1)
         single = image_numbers(share > _DOMINANT)
         if single and parts.shape[1] >= _MANY_CHANNELS:
-            channels = findings.listing(sorted({int(parts[n].argmax()) for n in single}), limit=6)
+            channels = wording.listing(sorted({int(parts[n].argmax()) for n in single}), limit=6)
             yield finding(
                 "explain-one-channel",
                 "note",
@@ -167,7 +167,7 @@ class MapCheck:
                 path=path,
                 channels=f"number {channels}",
                 share=float(share[single].mean()),
-                images=findings.Images(single),
+                images=wording.Images(single),
             )
 
     def _of_probabilities(self, output: ModelOutput, values: np.ndarray) -> Iterator[Finding]:
@@ -183,7 +183,7 @@ class MapCheck:
                 target=self._traced.target,
                 low=float(of_target[saturated].min()),
                 high=float(of_target[saturated].max()),
-                images=findings.Images(saturated),
+                images=wording.Images(saturated),
             )
 
 

@@ -21,7 +21,7 @@ from gradcam.doctor.diagnosis import Finding, finding
 from gradcam.doctor.traced_model import image_numbers
 from gradcam.doctor.user_code import attempt, finding_of
 from gradcam.errors import GradCamError
-from gradcam.messages import findings
+from gradcam.messages import wording
 from gradcam.trace import private_keras, transformers
 
 if TYPE_CHECKING:
@@ -137,12 +137,12 @@ class TransformersCheck:
         black = image_numbers(outside >= _BLACK)
         much = image_numbers((outside > _MUCH) & (outside < _BLACK))
         if black:
-            shown = {"images": findings.Images(black), "theta": _numbers(theta[black[0]])}
+            shown = {"images": wording.Images(black), "theta": _numbers(theta[black[0]])}
             share = float(outside[black].mean())
             yield finding("transformer-black", "error", call.path, share=share, **shown, **facts)
         if much:
             share = float(outside[much].mean())
-            shown = {"images": findings.Images(much)}
+            shown = {"images": wording.Images(much)}
             yield finding(
                 "transformer-outside", "warning", call.path, share=share, **shown, **facts
             )
@@ -266,12 +266,12 @@ def _shape(
             "smallest": float(factors[collapsed, 1].min()),
             "determinant": float(determinants[collapsed[0]]),
         }
-        images = findings.Images(collapsed)
+        images = wording.Images(collapsed)
         yield finding(
             "transformer-collapsed", "warning", call.path, images=images, **numbers, **facts
         )
     if mirrored:
-        images, determinant = findings.Images(mirrored), float(determinants[mirrored].min())
+        images, determinant = wording.Images(mirrored), float(determinants[mirrored].min())
         yield finding(
             "transformer-mirrored",
             "warning",
@@ -281,7 +281,7 @@ def _shape(
             **facts,
         )
     if shrunk:
-        images, largest = findings.Images(shrunk), float(factors[shrunk, 0].max())
+        images, largest = wording.Images(shrunk), float(factors[shrunk, 0].max())
         yield finding(
             "transformer-shrunk", "warning", call.path, images=images, largest=largest, **facts
         )

@@ -11,7 +11,7 @@ from gradcam.doctor import losses
 from gradcam.doctor.diagnosis import Finding, finding
 from gradcam.doctor.user_code import attempt
 from gradcam.doctor.weight_values import has_zero_kernel, is_added
-from gradcam.messages import findings
+from gradcam.messages import wording
 from gradcam.trace import blockers, private_keras, private_tensorflow
 from gradcam.trace.graph import ancestors, descendants
 from gradcam.trace.sources import reason_of
@@ -161,7 +161,7 @@ class WeightsCheck:
             found = [s for end in ends for s in blockers.custom_gradients(outputs, end, recording)]
         found = found or _python_functions(outputs, ends, recording)
         found = list(dict.fromkeys(found)) or blockers.blockers(outputs, self._total, recording)
-        return "weights-stopped", findings.listing(found) or "an operation without a gradient"
+        return "weights-stopped", wording.listing(found) or "an operation without a gradient"
 
     def _is_one_unit_softmax(self) -> bool:
         outputs = self._traced.recording.outputs
@@ -264,7 +264,7 @@ def _visible(call: Call) -> Call:
 
 
 def _names(variables: list[Any]) -> str:
-    return findings.listing([f"'{variable.path}'" for variable in variables], limit=6)
+    return wording.listing([f"'{variable.path}'" for variable in variables], limit=6)
 
 
 def _is_raw(value: Any, model: Any) -> bool:

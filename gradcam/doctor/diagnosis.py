@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import textwrap
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from gradcam.messages import findings
+from gradcam.messages import catalogue
+from gradcam.messages.words import Voice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from gradcam.errors import GradCamError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 SEVERITIES = {"error": 4, "warning": 1, "note": 0}
 WIDTH = 80
 ROWS_SHOWN = 12
+_SHOWN = ("code", "severity", "where", "message", "fix")
 # What follows from a cause, by the beginnings of the codes.
 _CONSEQUENCES = {
     # Noise of our own says nothing of the images that the model is for.
@@ -89,6 +91,8 @@ class Finding:
         where: the path of a layer, an operation, a variable, or `"images"`.
         message: what was measured and what it means.
         fix: what to do, with a line of code where one helps.
+        facts: what fills the sentences.
+        wording: the code whose sentence the message is, where it isn't that of `code`.
     """
 
     code: str
@@ -96,6 +100,13 @@ class Finding:
     where: str
     message: str
     fix: str
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    wording: str = field(default="", repr=False, compare=False)
+
+    def said(self, voice: Voice) -> Finding:
+        """The same in another voice."""
+        message, fix = _sentences(self.code, self.wording, voice, self.facts)
+        return replace(self, message=message, fix=fix)
 
 
 @dataclass(frozen=True)
@@ -163,12 +174,24 @@ class Diagnosis:
         """0 where the model is healthy, 1 with warnings, 4 with errors."""
         return max((SEVERITIES[finding.severity] for finding in self.findings), default=0)
 
+    def said(self, voice: Voice) -> Diagnosis:
+        """The same in another voice: the command's, whose advice are its options."""
+        return replace(self, findings=tuple(one.said(voice) for one in self.findings))
+
     def to_json(self) -> str:
         """Everything as JSON, with `"schema": 1` and the `"exit_status"`."""
-        known = {"schema": 1, "exit_status": self.exit_status} | asdict(self)
-        for row in known["gradients"]:
+        gradients = [asdict(one) for one in self.gradients]
+        for row in gradients:
             if row["norm"] is not None and not math.isfinite(row["norm"]):
                 row["norm"] = str(row["norm"])  # JSON has no number for it
+        known = {
+            "schema": 1,
+            "exit_status": self.exit_status,
+            "findings": [{name: getattr(one, name) for name in _SHOWN} for one in self.findings],
+            "gradients": gradients,
+            "model": self.model,
+            "target": self.target,
+        }
         return json.dumps(known, indent=2, allow_nan=False)
 
     def __str__(self) -> str:
@@ -185,18 +208,30 @@ class Diagnosis:
 
 def finding(code: str, severity: str, where: str, /, **facts: Any) -> Finding:
     """The finding of a code, filled with facts."""
-    return Finding(code, severity, where, *findings.parted(code, **facts))
+    return _finding(code, "", severity, where, facts)
 
 
 def reworded(code: str, text: str, severity: str, where: str, /, **facts: Any) -> Finding:
     """The finding of an error's code, with its fix, but a sentence of its own: that of `text`."""
-    said, _ = findings.parted(text, **facts)
-    return Finding(code, severity, where, said, findings.parted(code, **facts)[1])
+    return _finding(code, text, severity, where, facts)
 
 
 def from_error(error: GradCamError, where: str, severity: str = "error") -> Finding:
     """The finding that an error of `explain` stands for; the error ends in its fix."""
-    return Finding(error.code, severity, where, *findings.parted(error.code, **error.facts))
+    return _finding(error.code, "", severity, where, error.facts)
+
+
+def _finding(
+    code: str, wording: str, severity: str, where: str, facts: Mapping[str, Any]
+) -> Finding:
+    message, fix = _sentences(code, wording, Voice.PYTHON, facts)
+    return Finding(code, severity, where, message, fix, facts, wording)
+
+
+def _sentences(code: str, wording: str, voice: Voice, facts: Mapping[str, Any]) -> tuple[str, str]:
+    """The message and the fix; where they are of two codes, the fix is that of the first."""
+    message = replace(catalogue.words(wording or code, voice, **facts), fix="")
+    return str(message), catalogue.words(code, voice, **facts).fix
 
 
 def ordered(found: Iterable[Finding]) -> tuple[Finding, ...]:

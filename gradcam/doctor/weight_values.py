@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradcam.doctor.diagnosis import Finding, finding
-from gradcam.messages import findings
+from gradcam.messages import wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def not_finite(source: Source) -> Iterator[Finding]:
     wrong = [v for v in getattr(model, "variables", ()) if not _is_finite(v)]
     if wrong:
         where = ", ".join(variable.path for variable in wrong)
-        names = findings.listing([f"'{variable.path}'" for variable in wrong], limit=6)
+        names = wording.listing([f"'{variable.path}'" for variable in wrong], limit=6)
         yield finding("non-finite-weights", "error", where, variables=names)
 
 

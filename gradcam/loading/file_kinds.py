@@ -19,7 +19,7 @@ from gradcam.loading.file_signatures import (
     TRANSFORMERS,
     name_of,
 )
-from gradcam.messages import findings
+from gradcam.messages import wording
 
 KERAS = "a .keras file"
 H5 = "an .h5 file"
@@ -102,9 +102,9 @@ def _archive(path: Path) -> str:
         if name.endswith((".keras", ".h5", ".hdf5", "saved_model.pb", "config.json"))
     ]
     if inside:
-        found = f"a zip archive with {findings.listing(inside, limit=4)} in it"
+        found = f"a zip archive with {wording.listing(inside, limit=4)} in it"
         raise _other(path, found, "Unpack it, and load what is in it.")
-    some = findings.listing(names, limit=4)
+    some = wording.listing(names, limit=4)
     raise _other(path, f"a zip archive without a model: {some}", "A .keras file has a config.json.")
 
 
@@ -122,12 +122,12 @@ def _named_folder(path: Path, names: list[str]) -> tuple[str, str]:
     models = [name for name in names if name.endswith(_ENDINGS)]
     parts = {"variables", "keras_metadata.pb", "fingerprint.pb"} & set(names)
     again = "Copy the whole directory again, with saved_model.pb, variables/ and assets/."
-    held = findings.listing(names, limit=4)
+    held = wording.listing(names, limit=4)
     descriptions: list[tuple[Any, str, str]] = [
         (not names, "an empty directory", "Check the path."),
         (
             below,
-            f"a directory with a SavedModel below it: {findings.listing(below, limit=4)}",
+            f"a directory with a SavedModel below it: {wording.listing(below, limit=4)}",
             f"Load '{path / (below or [''])[-1]}'.",
         ),
         (any(name.endswith(".index") for name in names), *CHECKPOINT),
@@ -140,7 +140,7 @@ def _named_folder(path: Path, names: list[str]) -> tuple[str, str]:
         ),
         (
             models,
-            f"a directory with {findings.listing(models, limit=4)} in it",
+            f"a directory with {wording.listing(models, limit=4)} in it",
             f"Load one of them, such as '{path / (models or [''])[0]}'.",
         ),
         (
@@ -179,7 +179,7 @@ def _missing(path: Path) -> ModelError:
         names = []
     if f"{path}.index" in names:
         return _other(path, *CHECKPOINT)
-    hint = findings.suggestion(str(path), names)
+    hint = wording.suggestion(str(path), names)
     return ModelError("file-not-found", path=str(path), hint=hint, start=str(Path.cwd()))
 
 

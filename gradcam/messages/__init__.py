@@ -1,1 +1,1 @@
-"""What errors, warnings and the doctor say: one file a theme, joined in `gradcam.messages.findings`."""
+"""What errors, notes and the doctor say: one file a theme, joined in `gradcam.messages.catalogue`."""

@@ -1,82 +1,132 @@
 """About what is explained."""
 
-SENTENCES: dict[str, str] = {
-    "several-outputs": (
-        "The model has {count} outputs: {names}. Expected to be told which one is explained. Use"
-        " gradcam.targets.Output(name, target), or Output(name) for the top classes there."
+from gradcam.messages.words import Words
+
+WORDS: dict[str, Words] = {
+    "several-outputs": Words(
+        "The model has {count} outputs: {names}.",
+        "Expected to be told which one to explain.",
+        "Use gradcam.targets.Output(name, target), or Output(name) for its top classes.",
+    ).in_terminal(fix="Choose one with gradcam.targets.Output(name) in Python."),
+    "unknown-output": Words(
+        "The model has no output {name!r}.{hint}",
+        "Expected one of: {names}.",
+        "Name it in Output(name, target).",
     ),
-    "unknown-output": (
-        "The model has no output {name!r}.{hint} Expected one of: {names}. Name it in Output(name,"
-        " target)."
+    "class-range": Words(
+        "Class {index} is out of range{image}.",
+        "The output has {classes}, so expected {expected}.",
+        "{advice}",
     ),
-    "class-range": (
-        "Class {index} is out of range{image}. The output has {classes}, so expected {expected}."
-        "{advice}"
+    "unit-range": Words(
+        "Unit {index} is out of range.",
+        "The output has {units}, so expected {expected}.",
+        "Units are counted from 0.",
     ),
-    "unit-range": (
-        "Unit {index} is out of range. The output has {units}, so expected {expected}. Units are"
-        " counted from 0."
+    "ambiguous-class": Words(
+        "Several classes are called '{name}': {indices}.",
+        "Expected a name that only one class has.",
+        "Give the index of the one you mean.",
     ),
-    "ambiguous-class": (
-        "The class name '{name}' stands for the classes {indices} of class_names. Expected a name"
-        " that only one has. Give the index of the one that is meant."
+    "one-unit": Words(
+        "Class {index} was asked for, but the output is one linear unit.",
+        "Expected class 0, or a side of the unit.",
+        "Use gradcam.targets.Binary(positive=True) or Binary(positive=False).",
+    ).in_terminal(
+        received="Received --class {index}, but the output is one linear unit.",
+        expected="Expected --class 0, the unit itself.",
+        fix="Leave --class out.",
     ),
-    "one-unit": (
-        "Class {index} was asked for, but the output is one linear unit. Expected class 0, or a"
-        " side of the unit. Use gradcam.targets.Binary(positive=True) or Binary(positive=False)."
+    "unknown-class": Words(
+        "The class '{name}' is not one of class_names.",
+        "Expected one of: {names}.",
+        "{hint}",
+    ).in_terminal(
+        received="The class '{name}' is not one of the class names.",
+        fix="{hint} For several classes, repeat --class.",
     ),
-    "unknown-class": (
-        "The class '{name}' is not one of class_names. Expected one of: {names}.{hint}"
+    "no-class-names": Words(
+        "Received the class name '{name}', but no names to look it up in.",
+        "Expected a class index, or class_names=[...] in the order of the model's output.",
+        "Give one of the two.",
+    ).in_terminal(
+        expected="Expected a class index, counted from 0.",
+        fix="Give the index: --class 3.",
     ),
-    "no-class-names": (
-        "Received the class name '{name}' but no names to look it up in. Expected an index, or"
-        " class_names=[...] in the order of the model's output. Give either."
+    "class-names-length": Words(
+        "Received {count} class names.",
+        "The output has {classes}.",
+        "Give one name a class, in the order of the output.",
     ),
-    "class-names-length": (
-        "Received {count} class_names. The output has {classes}. Give one name a class, in"
-        " the order of the output."
+    "target-kind": Words(
+        "Received {received} as the target.",
+        (
+            "Expected None, a class index, one index per image, a class name, a function of the"
+            " outputs or one of gradcam.targets."
+        ),
+        "{advice}",
+    ).in_terminal(expected="Expected the name or the index of a class.", fix=""),
+    "target-count": Words(
+        "Received {count} {what} for {batch} images.",
+        "Expected one an image.",
+        "Give {batch}, or a single one for all.",
     ),
-    "target-kind": (
-        "Received {received} as the target. Expected None, a class index, one index an image, a"
-        " class name, a function of the outputs or one of gradcam.targets.{advice}"
+    "target-output": Words(
+        "{target} can't be read from an output of shape {shape}.",
+        "Expected an output of shape {expected}.",
+        "{advice}",
     ),
-    "target-count": (
-        "Received {count} {what} for {batch} images. Expected one an image. Give {batch}, or a"
-        " single one for all."
+    "mask-shape": Words(
+        "The mask has shape {shape}.",
+        "Expected {expected}, the size of the model's output.",
+        "Resize the mask to it.",
     ),
-    "target-output": (
-        "{target} can't be read from an output of shape {shape}. Expected an output of shape"
-        " {expected}. {advice}"
+    "reference-shape": Words(
+        "The reference has shape {shape}.",
+        "Expected {expected}, as the model's output.",
+        "Take it from the same output of the model.",
     ),
-    "mask-shape": (
-        "The mask has shape {shape}. Expected {expected}, the size of the model's output. Resize"
-        " the mask to it."
+    "target-function": Words(
+        "The target function returned {received}.",
+        "Expected a tensor of shape (batch,): one score an image.",
+        "Sum over the other axes.",
     ),
-    "reference-shape": (
-        "The reference has shape {shape}. Expected {expected}, as the model's output. Take it from"
-        " the same output of the model."
+    "target-raised": Words(
+        "As the target, {target} raised {error}: {reason}.",
+        "Expected a function that takes what the model returns, and gives one score an image.",
+        "Correct it; it runs inside a graph.",
     ),
-    "target-function": (
-        "The target function returned {received}. Expected a tensor of shape (batch,): one score"
-        " an image. Sum over the other axes."
+    "target-argument": Words(
+        "Received {received} as {argument}.",
+        "Expected {expected}.",
+        "{advice}",
     ),
-    "target-raised": (
-        "As the target, {target} raised {error}: {reason}. Expected a function that takes what the"
-        " model returns, and gives one score an image. Correct it; it runs inside a graph."
+    "top-k": Words(
+        "Received top_k={top_k}.",
+        "Expected {expected}.",
+        "{advice}",
+    ).in_terminal(
+        received="Received --class top{top_k}.",
+        fix="Give another number, name one class, or leave --class out for the top class.",
     ),
-    "target-argument": "Received {received} as {argument}. Expected {expected}. {advice}",
-    "top-k": ("Received top_k={top_k}. Expected {expected}. {advice}"),
-    "fuse-inputs": (
-        "The layers see different inputs: {names}. Expected layers that see the same one, so that"
-        " their maps lie in one frame. Explain them one by one."
+    "fuse-inputs": Words(
+        "The layers see different inputs: {names}.",
+        "Expected layers that see the same one, so that their maps lie in one frame.",
+        "Explain them one by one.",
     ),
-    "fuse-frames": (
-        "The layers see the image in different frames: {ways}. Expected layers behind the same"
-        " spatial transformers. Explain them one by one."
+    "fuse-frames": Words(
+        "The layers see the image in different frames: {ways}.",
+        "Expected layers behind the same spatial transformers.",
+        "Explain them one by one.",
     ),
-    "fuse-ranks": (
-        "The layers have maps with {ranks} axes of positions. Expected the same number for all"
-        " that are fused. Choose layers of one kind."
+    "fuse-ranks": Words(
+        "The layers have maps with {ranks} axes of positions.",
+        "Expected the same number for all that are fused.",
+        "Choose layers of one kind.",
     ),
-    "unknown-option": "Received {option}={value!r}.{hint} Expected {expected}. {advice}",
+    "unknown-option": Words(
+        "Received {option}={value!r}.{hint}",
+        "Expected {expected}.",
+        "{advice}",
+    ),
 }

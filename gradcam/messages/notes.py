@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gradcam.messages import findings
-from gradcam.messages.voices import Voice
+from gradcam.messages import catalogue
+from gradcam.messages.words import Voice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +46,5 @@ class Note:
 
     def said(self, voice: Voice) -> str:
         """The sentence in the words of a voice, to stand beside the image that it is about."""
-        del voice
         target = f"class {self.target}" if isinstance(self.target, int) else str(self.target)
-        return findings.message(self.code, **self.facts, target=target)
+        return catalogue.said(self.code, voice, **self.facts, target=target)

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam.errors import TargetError
-from gradcam.messages import findings
+from gradcam.messages import wording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ class Outputs:
     def only(self) -> tuple[ModelOutput, tf.Tensor]:
         """The only output; an error that names `Output` where there are several."""
         if len(self.outputs) != 1:
-            names = findings.listing([repr(output.name) for output in self.outputs])
+            names = wording.listing([repr(output.name) for output in self.outputs])
             raise TargetError("several-outputs", count=len(self.outputs), names=names)
         return self.outputs[0], self.values[0]
 
@@ -82,8 +82,8 @@ class Outputs:
             raise TargetError(
                 "unknown-output",
                 name=name,
-                names=findings.listing(known),
-                hint=findings.suggestion(str(name), known),
+                names=wording.listing(known),
+                hint=wording.suggestion(str(name), known),
             )
         value, returned = self.values[index], self.returned[index]
         one = [self.outputs[index]]
@@ -171,12 +171,12 @@ def looked_up(index: Any, class_names: Sequence[str] | None) -> Any:
     if class_names is None:
         raise TargetError("no-class-names", name=index)
     if index not in class_names:
-        hint = findings.suggestion(index, class_names)
-        names = findings.listing(class_names)
+        hint = wording.suggestion(index, class_names)
+        names = wording.listing(class_names)
         raise TargetError("unknown-class", name=index, names=names, hint=hint)
     places = [place for place, name in enumerate(class_names) if name == index]
     if len(places) > 1:
-        raise TargetError("ambiguous-class", name=index, indices=findings.listing(places))
+        raise TargetError("ambiguous-class", name=index, indices=wording.listing(places))
     return places[0]
 
 
@@ -221,7 +221,7 @@ def check_range(indices: Any, classes: int | None, class_names: Sequence[str] | 
     if classes is None:
         return
     if class_names is not None and len(class_names) != classes:
-        has = findings.counted(classes, "class", "classes")
+        has = wording.counted(classes, "class", "classes")
         raise TargetError("class-names-length", count=len(class_names), classes=has)
     for image, index in enumerate(indices):
         if not 0 <= index < classes:
@@ -229,8 +229,8 @@ def check_range(indices: Any, classes: int | None, class_names: Sequence[str] | 
                 "class-range",
                 index=int(index),
                 image=f" for image {image}" if len(indices) > 1 else "",
-                classes=findings.counted(classes, "class", "classes"),
-                expected=findings.indices(classes),
+                classes=wording.counted(classes, "class", "classes"),
+                expected=wording.indices(classes),
                 advice=" Classes are counted from 0." if index == classes else "",
             )
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam.errors import TargetError
-from gradcam.messages import findings
+from gradcam.messages import wording
 from gradcam.targets.scoring import (
     Outputs,
     Target,
@@ -205,8 +205,8 @@ class Regression(Target):
         _, value = outputs.units(self)
         units = value.shape[-1]
         if units is not None and not 0 <= self.index < units:
-            has = findings.counted(units, "unit", "units")
-            expected = findings.indices(units)
+            has = wording.counted(units, "unit", "units")
+            expected = wording.indices(units)
             raise TargetError("unit-range", index=self.index, units=has, expected=expected)
         return value[:, self.index : self.index + 1]
 

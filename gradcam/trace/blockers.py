@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from gradcam.errors import BlockedGradientError, DisconnectedLayerError, GradCamError
-from gradcam.messages.findings import listing
+from gradcam.messages.wording import listing
 from gradcam.trace import private_tensorflow
 from gradcam.trace.graph import ancestors, descendants
 

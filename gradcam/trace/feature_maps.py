@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from gradcam.errors import DisconnectedLayerError, NotAFeatureMapError
-from gradcam.messages.findings import listing
+from gradcam.messages.wording import listing
 from gradcam.trace import layouts
 from gradcam.trace.graph import Dependence, ancestors
 from gradcam.trace.logits import ModelOutput, core_tensors

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam.errors import ImageError
-from gradcam.messages import findings
+from gradcam.messages import wording
 from gradcam.trace.input_shapes import expected_shape, fits, rank_error, shape_advice
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def read(source: Source, images: Any) -> Batch:
         batch = Batch([_fitted(_array(image, spec.dtype), spec, several) for image, spec in pairs])
     sizes = [len(array) for array in batch.arrays]
     if len(set(sizes)) > 1:
-        raise ImageError("images-batch", sizes=findings.listing(sizes))
+        raise ImageError("images-batch", sizes=wording.listing(sizes))
     if sizes[0] == 0:
         raise ImageError("images-empty", shape=batch.arrays[0].shape)
     return batch
@@ -107,7 +107,7 @@ def _by_input(images: Any, specs: Sequence[InputSpec]) -> list[Any]:
         return [images[0] if is_wrapped and np.ndim(images[0]) == len(specs[0].shape) else images]
     if not isinstance(images, list | tuple) or len(images) != len(specs):
         received = f"{len(images)} arrays" if isinstance(images, list | tuple) else "one array"
-        raise ImageError("inputs-names", received=received, expected=findings.listing(names))
+        raise ImageError("inputs-names", received=received, expected=wording.listing(names))
     return list(images)
 
 
@@ -122,8 +122,8 @@ def _of_dict(images: dict[Any, Any], specs: Sequence[InputSpec]) -> list[Any]:
         spec.name if way is None else "/".join(map(str, way))
         for spec, way in zip(specs, keys, strict=True)
     ]
-    received = findings.listing(sorted(map(str, images)))
-    raise ImageError("inputs-names", received=received, expected=findings.listing(known))
+    received = wording.listing(sorted(map(str, images)))
+    raise ImageError("inputs-names", received=received, expected=wording.listing(known))
 
 
 def _at(images: Any, way: tuple[Any, ...]) -> Any:
@@ -209,7 +209,7 @@ def tensors(source: Source, images: Any) -> list[Any]:
     leaves = _of_dict(images, specs) if isinstance(images, dict) else tf.nest.flatten(images)
     if len(leaves) != len(specs):
         received = "one array" if len(leaves) == 1 else f"{len(leaves)} arrays"
-        names = findings.listing([spec.name for spec in specs])
+        names = wording.listing([spec.name for spec in specs])
         raise ImageError("inputs-names", received=received, expected=names)
     for leaf, spec in zip(leaves, specs, strict=True):
         _check_kind(leaf)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from gradcam.errors import AmbiguousLayerError, GradCamError, LayerNotFoundError
-from gradcam.messages import findings
+from gradcam.messages import wording
 from gradcam.trace import recorder
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def resolve(recording: Recording, layer: Any) -> Call:
             "ambiguous-layer",
             name=name,
             count=len(reachable),
-            paths=findings.listing(sorted(call.path for call in reachable)),
+            paths=wording.listing(sorted(call.path for call in reachable)),
         )
     return reachable[0]
 
@@ -63,7 +63,7 @@ def may_mean(layer: Any, call: Call) -> bool:
 def tappable(recording: Recording) -> str:
     """The first and the last paths of the calls that can be tapped, for a sentence."""
     paths = [call.path for call in recording.calls if call.path and recording.leads_to_output(call)]
-    return findings.listing(paths, limit=6)
+    return wording.listing(paths, limit=6)
 
 
 def _by_name(calls: Sequence[Call], name: str) -> list[Call]:
@@ -111,7 +111,7 @@ def _not_found(recording: Recording, layer: Any, name: str) -> LayerNotFoundErro
     return LayerNotFoundError(
         "layer-not-found",
         name=name,
-        hint=findings.suggestion(name, known),
+        hint=wording.suggestion(name, known),
     )
 
 

@@ -18,7 +18,7 @@ from gradcam.errors import (
     GradCamError,
     NonFiniteError,
 )
-from gradcam.messages.findings import Images
+from gradcam.messages.wording import Images
 from gradcam.trace import blockers, examples, private_keras, private_tensorflow
 from gradcam.trace.feature_maps import FeatureMaps
 from gradcam.trace.graph import ancestors

@@ -80,7 +80,7 @@ LATE = 'import importlib\nstn = importlib.import_module("keras_stn")'
                 ("gradcam/cam/options.py", "from gradcam import explain", "gradcam"),
                 ("gradcam/cam/options.py", "import gradcam.doctor", "gradcam.doctor"),
                 ("gradcam/errors.py", "from gradcam import files", "gradcam.files"),
-                ("gradcam/messages/voices.py", "import gradcam.errors", "gradcam.errors"),
+                ("gradcam/messages/words.py", "import gradcam.errors", "gradcam.errors"),
                 ("gradcam/trace/paths.py", "from gradcam import targets", "gradcam.targets"),
                 (
                     "gradcam/targets/scoring.py",

@@ -13,7 +13,7 @@ from typing import TypeVar
 from gradcam.errors import GradCamError
 
 Result = TypeVar("Result")
-Words = Callable[[str, str], GradCamError]
+MakeError = Callable[[str, str], GradCamError]
 """Makes an error of the kind of exception that was raised, and of its reason."""
 
 _FAILURES = (
@@ -32,21 +32,21 @@ _FAILURES = (
     TypeError,
     ValueError,
 )
-_running: list[Words] = []
+_running: list[MakeError] = []
 
 
-def call(function: Callable[[], Result], words: Words) -> Result:
+def call(function: Callable[[], Result], make_error: MakeError) -> Result:
     """What a function returns.
 
     Args:
         function: the code that isn't ours.
-        words: what to say where it raises something.
+        make_error: what to say where it raises something.
 
     >>> call(lambda: 1 / 0, lambda kind, reason: GradCamError("import-failed", name=kind, reason=reason))
     Traceback (most recent call last):
     gradcam.errors.GradCamError: --import ZeroDivisionError failed: division by zero...
     """
-    _running.append(words)
+    _running.append(make_error)
     try:
         result = function()
     except GradCamError:
@@ -54,7 +54,7 @@ def call(function: Callable[[], Result], words: Words) -> Result:
         raise
     except _FAILURES as error:
         _running.pop()
-        raise _said(words, error) from error
+        raise _said(make_error, error) from error
     _running.pop()
     return result
 
@@ -69,5 +69,5 @@ def forget() -> None:
     _running.clear()
 
 
-def _said(words: Words, error: BaseException) -> GradCamError:
-    return words(type(error).__name__, str(error).strip() or "it says nothing more")
+def _said(make_error: MakeError, error: BaseException) -> GradCamError:
+    return make_error(type(error).__name__, str(error).strip() or "it says nothing more")

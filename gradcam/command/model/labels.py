@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from gradcam.errors import TargetError
-from gradcam.messages import findings
+from gradcam.messages import wording
 
 _NUMBERED = re.compile(r"\s*(\d+)\s*[:;,.)\t ]\s*(\S.*)")
 
@@ -54,4 +54,4 @@ def beside(model: str) -> Path | None:
 
 
 def _unreadable(path: Path, reason: str) -> TargetError:
-    return TargetError("labels-unreadable", path=findings.printable(path), reason=reason)
+    return TargetError("labels-unreadable", path=wording.printable(path), reason=reason)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcam.command.model import applications, foreign, preprocessing, quiet
 from gradcam.errors import GradCamError, ModelError
-from gradcam.messages import findings
+from gradcam.messages import wording
 
 if TYPE_CHECKING:
     import argparse
@@ -60,11 +60,11 @@ def check(options: argparse.Namespace) -> None:
         path = Path(options.model)
         with contextlib.suppress(OSError):
             beside = [child.name for child in path.parent.iterdir()]
-            near = findings.suggestion(path.name, beside)
+            near = wording.suggestion(path.name, beside)
             if near:
-                raise ModelError("model-missing", path=findings.printable(path), hint=near)
-        hint = findings.suggestion(options.model, applications.NETWORKS)
-        raise ModelError("model-missing", path=findings.printable(path), hint=hint)
+                raise ModelError("model-missing", path=wording.printable(path), hint=near)
+        hint = wording.suggestion(options.model, applications.NETWORKS)
+        raise ModelError("model-missing", path=wording.printable(path), hint=hint)
 
 
 def network(options: argparse.Namespace) -> str | None:
@@ -140,7 +140,7 @@ def _application(name: str) -> Any:
 
     def words(kind: str, reason: str) -> ModelError:  # noqa: ARG001
         return ModelError(
-            "weights-missing", name=name, reason=findings.printable(reason.rstrip("."))
+            "weights-missing", name=name, reason=wording.printable(reason.rstrip("."))
         )
 
     make = getattr(keras.applications, name)

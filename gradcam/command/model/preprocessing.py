@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcam.command.model import applications, foreign, labels
 from gradcam.errors import GradCamError
-from gradcam.messages import findings
+from gradcam.messages import wording
 
 if TYPE_CHECKING:
     import argparse
@@ -66,7 +66,7 @@ def choose(
         return "raw", f"the model takes {survey.dtype}"
     hint = ""
     if survey.arithmetic:
-        operations = findings.listing(survey.arithmetic)
+        operations = wording.listing(survey.arithmetic)
         hint = f" It begins with {operations}: if that scales the pixels, raw is right."
     raise GradCamError("preprocess-unknown", suggestion=suggest(), hint=hint)
 
@@ -79,7 +79,7 @@ def check_model_file(path: Path) -> None:
     if path.name != "keras_model.h5" or labels.beside(str(path)) is None:
         return
     if path.stat().st_size < _LARGEST_EXPORT and b'"Rescaling"' not in path.read_bytes():
-        raise GradCamError("preprocess-of-teachable-machine", path=findings.printable(path))
+        raise GradCamError("preprocess-of-teachable-machine", path=wording.printable(path))
 
 
 def function(name: str) -> Preprocess:
@@ -110,8 +110,8 @@ def check_name(name: str) -> None:
         "unknown-option",
         option="--preprocess",
         value=name,
-        hint=findings.suggestion(name, [*known, *applications.NETWORKS]),
-        expected=f"one of: {findings.listing(known)}, or module:function",
+        hint=wording.suggestion(name, [*known, *applications.NETWORKS]),
+        expected=f"one of: {wording.listing(known)}, or module:function",
         advice="raw is 0 to 255, unit 0 to 1, signed -1 to 1.",
     )
 
@@ -141,7 +141,7 @@ def _imported(name: str) -> Preprocess:
     return preprocess
 
 
-def import_user_module(name: str, words: foreign.Words) -> Any:
+def import_user_module(name: str, words: foreign.MakeError) -> Any:
     """Import a module, also from the folder that the command runs in."""
     if "" not in sys.path:
         sys.path.insert(0, "")
@@ -164,7 +164,7 @@ def _checked(name: str, preprocess: Preprocess, images: np.ndarray) -> np.ndarra
     return result
 
 
-def _words(name: str) -> foreign.Words:
+def _words(name: str) -> foreign.MakeError:
     return lambda kind, reason: GradCamError(
         "preprocess-failed", name=name, error=kind, reason=reason
     )

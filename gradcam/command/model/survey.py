@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from gradcam.errors import ImageError
-from gradcam.messages import findings
+from gradcam.messages import wording
 from gradcam.trace import examples, layouts, paths, sources
 from gradcam.trace.feature_maps import FeatureMaps
 
@@ -89,7 +89,7 @@ def survey(model: Any, layers: Iterable[str | None] = ()) -> Survey:
             sources.InputSpec(str(n), tuple(shape), "float32") for n, shape in enumerate(shapes)
         ]
     if len(specs) > 1:
-        names = findings.listing([spec.name for spec in specs])
+        names = wording.listing([spec.name for spec in specs])
         raise ImageError("model-inputs", count=len(specs), names=names)
     (spec,) = specs
     if len(spec.shape) != 4:

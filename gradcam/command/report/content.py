@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from gradcam.command.report import text as report_text
-from gradcam.messages.findings import printable
+from gradcam.messages.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from gradcam.command.model import labels, models
 from gradcam.errors import TargetError
-from gradcam.messages import findings
+from gradcam.messages import catalogue, wording
+from gradcam.messages.words import Voice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,13 +36,13 @@ def names_of(
     if request.labels is not None:
         path, names = request.labels
         if classes is not None and len(names) not in possible:
-            facts = {"path": findings.printable(path), "count": len(names), "classes": classes}
+            facts = {"path": wording.printable(path), "count": len(names), "classes": classes}
             raise TargetError("labels-count", **facts)
         return names
     if network is not None:
         found = models.class_names()
         if found is None:
-            warnings.append(findings.message("warn-no-class-names"))
+            warnings.append(catalogue.said("warn-no-class-names", Voice.TERMINAL))
         return found
     beside = labels.beside(request.model)
     found = _beside(beside, classes, possible, notes, warnings) if beside else None
@@ -52,10 +53,10 @@ def _beside(
     path: Path, classes: int | None, possible: set[Any], notes: list[str], warnings: list[str]
 ) -> list[str] | None:
     names = labels.read(path)
-    shown = findings.printable(path)
+    shown = wording.printable(path)
     if classes is not None and len(names) not in possible:
         facts = {"path": shown, "count": len(names), "classes": classes}
-        warnings.append(findings.message("warn-labels-count", **facts))
+        warnings.append(catalogue.said("warn-labels-count", Voice.TERMINAL, **facts))
         return None
     notes.append(f"Class names: {len(names)}, from {shown}.")
     return names
@@ -70,7 +71,7 @@ def asked(
     for text in given:
         index, top_k = _target(text, names)
         if top_k is not None and count is not None and 1 < count < top_k:
-            notes.append(findings.message("note-top-all", count=count, asked=text))
+            notes.append(catalogue.said("note-top-all", Voice.TERMINAL, count=count, asked=text))
             top_k = count
         if output.is_yes_or_no and top_k in {1, 2}:  # the sides of one unit are asked about singly
             found += [(None, None)] if top_k == 1 else [(0, None), (1, None)]
@@ -86,7 +87,7 @@ def _target(text: str | None, names: list[str] | None) -> tuple[int | None, int 
     if names is not None and text in names:
         indices = [index for index, name in enumerate(names) if name == text]
         if len(indices) > 1:
-            listed = findings.listing(indices)
+            listed = wording.listing(indices)
             raise TargetError("class-ambiguous", name=text, indices=listed, first=indices[0])
         return indices[0], None
     top = _TOP.fullmatch(text)
@@ -96,5 +97,5 @@ def _target(text: str | None, names: list[str] | None) -> tuple[int | None, int 
         return int(text), None
     if names is None:
         raise TargetError("class-without-names", name=text)
-    hint = findings.suggestion(text, names)
-    raise TargetError("unknown-class", name=text, names=findings.listing(names), hint=hint)
+    hint = wording.suggestion(text, names)
+    raise TargetError("unknown-class", name=text, names=wording.listing(names), hint=hint)

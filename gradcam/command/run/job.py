@@ -15,7 +15,7 @@ from gradcam.command import terminal
 from gradcam.command.model import models
 from gradcam.command.run import manifest, pipeline, pixels, plan, summary
 from gradcam.errors import GradCamError
-from gradcam.messages import findings
+from gradcam.messages import wording
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -185,4 +185,4 @@ def _images(count: int) -> str:
 
 def _full(request: Request, error: OSError) -> GradCamError:
     reason = error.strerror or str(error)
-    return GradCamError("out-full", path=findings.printable(request.out), reason=reason)
+    return GradCamError("out-full", path=wording.printable(request.out), reason=reason)

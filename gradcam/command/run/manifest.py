@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from gradcam import files
 from gradcam.errors import GradCamError
-from gradcam.messages import findings
+from gradcam.messages import wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +73,7 @@ class Manifest:
             for folder in made:
                 shutil.rmtree(folder, ignore_errors=True)
             reason = error.strerror or str(error)
-            path = findings.printable(self._folder)
+            path = wording.printable(self._folder)
             raise GradCamError("out-unwritable", path=path, reason=reason) from error
 
     def add(self, entry: dict[str, Any]) -> None:
@@ -157,7 +157,7 @@ def _journaled(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _foreign(folder: Path) -> GradCamError:
-    return GradCamError("out-foreign-manifest", path=findings.printable(folder))
+    return GradCamError("out-foreign-manifest", path=wording.printable(folder))
 
 
 def check_settings(folder: Path, old: dict[str, Any], head: dict[str, Any]) -> None:
@@ -172,7 +172,7 @@ def check_settings(folder: Path, old: dict[str, Any], head: dict[str, Any]) -> N
         if before.get(name) != now.get(name)
     ]
     if differing:
-        facts = {"path": findings.printable(folder), "differences": findings.listing(differing)}
+        facts = {"path": wording.printable(folder), "differences": wording.listing(differing)}
         raise GradCamError("out-other-settings", **facts)
 
 

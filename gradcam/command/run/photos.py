@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradcam.errors import ImageError
-from gradcam.messages import findings
+from gradcam.messages import wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,22 +47,22 @@ def _expanded(name: str, out: Path) -> list[str]:
     path = Path(name)
     if name and path.is_dir():
         if os.path.realpath(path) == os.path.realpath(out):
-            raise ImageError("out-among-photos", path=findings.printable(name))
+            raise ImageError("out-among-photos", path=wording.printable(name))
         inside = list(_in_folder(path, out))
         if not inside:
-            endings = findings.listing(SUFFIXES)
-            raise ImageError("folder-empty", path=findings.printable(name), endings=endings)
+            endings = wording.listing(SUFFIXES)
+            raise ImageError("folder-empty", path=wording.printable(name), endings=endings)
         return inside
     if name and path.exists():
         if not path.is_file():
-            raise ImageError("no-regular-file", path=findings.printable(name))
+            raise ImageError("no-regular-file", path=wording.printable(name))
         return [str(path)]
     if any(character in name for character in _WILD):
         matches = sorted(glob.glob(name, recursive=True), key=os.fsencode)  # noqa: PTH207
         if not matches:
-            raise ImageError("pattern-empty", pattern=findings.printable(name))
+            raise ImageError("pattern-empty", pattern=wording.printable(name))
         return [path for match in matches for path in _matched(match, out)]
-    raise ImageError("photo-missing", path=findings.printable(name), hint=_hint(path))
+    raise ImageError("photo-missing", path=wording.printable(name), hint=_hint(path))
 
 
 def _matched(match: str, out: Path) -> Iterable[str]:
@@ -102,5 +102,5 @@ def _hint(path: Path) -> str:
     try:
         names = os.listdir(path.parent)  # noqa: PTH208
     except OSError:
-        return f" There is no folder '{findings.printable(path.parent)}' either."
-    return findings.suggestion(path.name, [findings.printable(name) for name in names])
+        return f" There is no folder '{wording.printable(path.parent)}' either."
+    return wording.suggestion(path.name, [wording.printable(name) for name in names])

@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from gradcam.command.run import results
 from gradcam.errors import GradCamError, ImageError
-from gradcam.messages import findings
+from gradcam.messages import catalogue, wording
+from gradcam.messages.words import Voice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -109,7 +110,7 @@ def _finished(
             for _, other in rest:
                 with contextlib.suppress(OSError):
                     yield other.result()
-            folder = findings.printable(plan.request.out)
+            folder = wording.printable(plan.request.out)
             raise GradCamError("out-full", path=folder, reason=reason) from error
 
 
@@ -178,5 +179,5 @@ def _reason(error: Exception) -> str:
         reason = error.facts["reason"]
         return f"{reason[:1].upper()}{reason[1:]}. {error.facts['advice']}".strip()
     if isinstance(error, GradCamError):  # it ran alone: the only one of its batch
-        return findings.message(error.code, **error.facts | {"images": "this image"})
+        return catalogue.said(error.code, Voice.TERMINAL, **error.facts | {"images": "this image"})
     return str(error).splitlines()[0]

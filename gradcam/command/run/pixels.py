@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gradcam.command.run import results
 from gradcam.errors import GradCamError
-from gradcam.messages.voices import Voice
+from gradcam.messages.words import Voice
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,7 +16,8 @@ from gradcam.command.model import preprocessing
 from gradcam.command.model.survey import OutputInfo, Survey, survey
 from gradcam.command.run import image_classes, suggesting
 from gradcam.errors import ImageError, TargetError
-from gradcam.messages import findings
+from gradcam.messages import catalogue, wording
+from gradcam.messages.words import Voice
 from gradcam.targets import Output
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def make(request: Request, model: Any, network: str | None) -> Plan:
     notes, warnings = [f"Preprocessing: {name}, {reason}."], []
     if name == "raw" and known.doubt and request.preprocess is None:
         facts = {"layer": known.scaling[0], "doubt": known.doubt}
-        warnings.append(findings.message("warn-scaling-doubt", **facts))
+        warnings.append(catalogue.said("warn-scaling-doubt", Voice.TERMINAL, **facts))
     number, output = _output(request, known)
     names = image_classes.names_of(request, network, output, notes, warnings)
     preprocess = preprocessing.function(name)
@@ -160,11 +161,11 @@ def _output(request: Request, known: Survey) -> tuple[int, OutputInfo]:
     names = [output.name for output in known.outputs]
     if request.output is None:
         if len(names) > 1:
-            raise TargetError("output-missing", count=len(names), names=findings.listing(names))
+            raise TargetError("output-missing", count=len(names), names=wording.listing(names))
         return 0, known.outputs[0]
     if request.output not in names:
-        hint = findings.suggestion(request.output, names)
-        listed = findings.listing(names)
+        hint = wording.suggestion(request.output, names)
+        listed = wording.listing(names)
         raise TargetError("output-unknown", name=request.output, names=listed, hint=hint)
     number = names.index(request.output)
     return number, known.outputs[number]
@@ -190,7 +191,7 @@ def _explainer(
 
 def _layers_said(request: Request, layers: Sequence[str]) -> str:
     chosen = ", the last feature map" if request.layers == (None,) else ""
-    return f"Layer: {findings.listing(layers)}{chosen}."
+    return f"Layer: {wording.listing(layers)}{chosen}."
 
 
 def _settings(

@@ -11,7 +11,7 @@ from gradcam.cam.methods import METHODS
 from gradcam.command.model import labels, models, preprocessing
 from gradcam.command.run import photos
 from gradcam.errors import GradCamError
-from gradcam.messages import findings
+from gradcam.messages import wording
 
 if TYPE_CHECKING:
     import argparse
@@ -105,7 +105,7 @@ def read(options: argparse.Namespace) -> Request:
     )
     for place in (out, *out.parents):
         if place.exists() and not place.is_dir():
-            raise GradCamError("out-is-a-file", path=findings.printable(place))
+            raise GradCamError("out-is-a-file", path=wording.printable(place))
     models.check(options)
     if options.preprocess is None:
         preprocessing.check_model_file(Path(options.model))
@@ -123,8 +123,8 @@ def _choices(option: str, values: tuple[str, ...], known: Iterable[str]) -> tupl
     names = list(known)
     for value in values:
         if value not in names:
-            hint = findings.suggestion(value, names)
-            expected = f"one of: {findings.listing(names)}"
+            hint = wording.suggestion(value, names)
+            expected = f"one of: {wording.listing(names)}"
             raise _wrong(option, value, expected, hint=hint)
     return values
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from gradcam import files, pictures
 from gradcam.command.run.manifest import REPORT_FILES
-from gradcam.messages.voices import Voice
+from gradcam.messages.words import Voice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from rich.text import Text
 
 from gradcam.command import terminal
-from gradcam.messages import findings
+from gradcam.messages import catalogue, wording
+from gradcam.messages.words import Voice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -39,7 +40,9 @@ def show(entries: Iterable[dict[str, Any]], out: TextIO) -> None:
         terminal.say(f"... and {len(done) - ROWS} more, all in manifest.json.")
     shares = [found["seen"] for e in done for found in e["maps"] if "seen" in found]
     if shares:
-        terminal.say(findings.message("note-frame", share=_share(sum(shares) / len(shares))))
+        terminal.say(
+            catalogue.said("note-frame", Voice.TERMINAL, share=_share(sum(shares) / len(shares)))
+        )
     terminal.show_notes(list(warnings), sys.stderr)
 
 
@@ -82,27 +85,26 @@ class _Row:
 
 def _rows(entry: dict[str, Any], warnings: dict[str, int]) -> Iterator[_Row]:
     """A row for each class that was explained: methods and layers have the same score."""
-    image = findings.printable(entry["path"])
+    image = wording.printable(entry["path"])
     if entry["status"] == "failed":
-        yield _Row(image, f"failed: {findings.printable(entry['reason'])}", is_failed=True)
+        yield _Row(image, f"failed: {wording.printable(entry['reason'])}", is_failed=True)
         return
     targets: dict[str, list[dict[str, Any]]] = {}
     for found in entry["maps"]:
         targets.setdefault(found["target"], []).append(found)
     top = ", ".join(
-        f"{findings.printable(name)} {_share(share)}"
-        for name, share in entry["top"][:CLASSES_SHOWN]
+        f"{wording.printable(name)} {_share(share)}" for name, share in entry["top"][:CLASSES_SHOWN]
     )
-    likeliest = tuple(findings.printable(name) for name, _ in entry["top"][:1])
+    likeliest = tuple(wording.printable(name) for name, _ in entry["top"][:1])
     for target, maps in targets.items():
-        layers = dict.fromkeys(findings.printable(found["layer"]) for found in maps)
+        layers = dict.fromkeys(wording.printable(found["layer"]) for found in maps)
         said = dict.fromkeys(sentence for found in maps for sentence in found["warnings"])
         numbers = sorted(warnings.setdefault(text, len(warnings) + 1) for text in said)
         yield _Row(
             image=image,
             top=top,
             likeliest=likeliest,
-            target=findings.printable(target),
+            target=wording.printable(target),
             score=f"{maps[0]['score']:.3g}",
             layers=", ".join(layers),
             marks=" ".join(f"[{number}]" for number in numbers),

@@ -17,7 +17,7 @@ from gradcam.errors import ModelError
 from gradcam.files import is_inflated, trouble
 from gradcam.loading import file_kinds
 from gradcam.loading.keras_files import archived_weights, hdf5, legacy_weights
-from gradcam.messages import findings
+from gradcam.messages import wording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -106,7 +106,7 @@ def _zipped(path: Path) -> Iterator[Archive]:
     with zipfile.ZipFile(path) as file:
         names = file.namelist()
         if _WEIGHTS not in names:
-            found = f"it has no {_WEIGHTS}, but {findings.listing(names, limit=6)}"
+            found = f"it has no {_WEIGHTS}, but {wording.listing(names, limit=6)}"
             raise zipfile.BadZipFile(found)
         _check_parts(path, file)
         text = file.read("config.json").decode("utf-8")
@@ -197,23 +197,23 @@ def _without_model(path: Path, file: h5py.File) -> ModelError:
     """What an HDF5 file is that has no config: weights, or data of some other kind."""
     layers = legacy_weights.texts(file, "layer_names")
     if layers:
-        found = f"weights of the layers {findings.listing(layers, limit=6)}"
+        found = f"weights of the layers {wording.listing(layers, limit=6)}"
         return ModelError("weights-only", path=str(path), found=found)
     names = sorted(file)
     for root in ("layers", "_layer_checkpoint_dependencies"):
         if root in names:
-            found = f"weights of the layers {findings.listing(sorted(file[root]), limit=6)}"
+            found = f"weights of the layers {wording.listing(sorted(file[root]), limit=6)}"
             return ModelError("weights-only", path=str(path), found=found)
     windows = [name.partition("\\")[2] for name in names if "\\" in name]  # `layers\conv2d`
     if windows:
-        found = f"weights of the layers {findings.listing(windows, limit=6)}"
+        found = f"weights of the layers {wording.listing(windows, limit=6)}"
         return ModelError("weights-only", path=str(path), found=found)
     if "vars" in names or "model_weights" in names:
-        return ModelError("weights-only", path=str(path), found=findings.listing(names, limit=6))
+        return ModelError("weights-only", path=str(path), found=wording.listing(names, limit=6))
     return ModelError(
         "not-a-model-file",
         path=str(path),
-        found=f"an HDF5 file without a model; it holds {findings.listing(names, limit=6)}",
+        found=f"an HDF5 file without a model; it holds {wording.listing(names, limit=6)}",
         advice="Check the path.",
     )
 

@@ -13,7 +13,7 @@ import h5py
 
 from gradcam.errors import ModelError
 from gradcam.files import is_inflated
-from gradcam.messages.findings import listing
+from gradcam.messages.wording import listing
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,7 @@ from gradcam.loading import file_kinds
 from gradcam.loading.keras_files import archives, hdf5, lambda_code
 from gradcam.loading.keras_files.legacy_weights import MisfitError
 from gradcam.loading.keras_files.modern_configs import Missing, Modernizer
-from gradcam.messages import findings
+from gradcam.messages import wording
 from gradcam.trace import private_keras
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _refuse(modernizer: Modernizer, safe_mode: bool) -> None:
             what.insert(0, f"the function of {_counted('Lambda layer', layers)}")
         raise ModelError("unsafe-file", path=modernizer.path, what=", ".join(what))
     if safe_mode and modernizer.outside:
-        found = findings.listing(modernizer.outside, limit=6)
+        found = wording.listing(modernizer.outside, limit=6)
         raise ModelError("file-reaches-out", path=modernizer.path, found=found)
     if modernizer.missing:
         raise ModelError(
@@ -148,7 +148,7 @@ def _refuse(modernizer: Modernizer, safe_mode: bool) -> None:
 
 
 def _counted(what: str, names: list[str]) -> str:
-    return f"{what}{'s' if len(names) > 1 else ''} {findings.listing(names)}"
+    return f"{what}{'s' if len(names) > 1 else ''} {wording.listing(names)}"
 
 
 def _described(missing: Missing) -> str:
@@ -202,7 +202,7 @@ def _failure(modernizer: Modernizer, error: Exception) -> ModelError:
                 layer=layer,
                 kind=kind,
                 argument=argument,
-                value=findings.listing([repr(value)[:60]]),
+                value=wording.listing([repr(value)[:60]]),
                 **facts,
             )
     return ModelError("cannot-rebuild", where=_layer_in(text), reason=_reason(error), **facts)

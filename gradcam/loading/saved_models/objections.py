@@ -8,7 +8,7 @@ from tensorflow.core.framework import types_pb2
 
 from gradcam.errors import ModelError
 from gradcam.loading.saved_models import allowed
-from gradcam.messages.findings import listing
+from gradcam.messages.wording import listing
 from gradcam.trace import private_tensorflow
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from gradcam.loading.saved_models import (
 )
 from gradcam.loading.saved_models.functions import Library
 from gradcam.loading.saved_models.source import SavedModelSource
-from gradcam.messages.findings import listing
+from gradcam.messages.wording import listing
 from gradcam.trace import private_tensorflow
 from gradcam.trace.sources import InputSpec
 

@@ -12,7 +12,7 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from gradcam.errors import ModelError
 from gradcam.files import trouble
-from gradcam.messages.findings import listing
+from gradcam.messages.wording import listing
 
 PROGRAM, TEXT_PROGRAM, SPLIT_PROGRAM = "saved_model.pb", "saved_model.pbtxt", "saved_model.cpb"
 _LFS = b"version https://git-lfs.github.com/spec/"

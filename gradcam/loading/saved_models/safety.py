@@ -15,7 +15,7 @@ from gradcam.errors import ModelError
 from gradcam.loading.saved_models import effects, kinds, objections, tables
 from gradcam.loading.saved_models.functions import functions_of
 from gradcam.loading.saved_models.tables import FROM_FILE
-from gradcam.messages.findings import listing
+from gradcam.messages.wording import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from gradcam.errors import ModelError
-from gradcam.messages.findings import listing, suggestion
+from gradcam.messages.wording import listing, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

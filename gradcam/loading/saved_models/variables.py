@@ -12,7 +12,7 @@ from gradcam.errors import ModelError
 from gradcam.files import trouble
 from gradcam.loading.saved_models import effects
 from gradcam.loading.saved_models.flattening import VARIABLES
-from gradcam.messages.findings import listing
+from gradcam.messages.wording import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -8,7 +8,7 @@ from keras import layers
 
 import keras_stn
 from gradcam.callbacks import GradientWatch
-from gradcam.messages import findings
+from gradcam.messages import catalogue
 from tests.support import doctor_models
 
 pytestmark = pytest.mark.filterwarnings("ignore:Gradients do not exist for variables")
@@ -174,7 +174,7 @@ def test_two_replicas_are_watched(two_replicas):
 
 def test_the_codes_are_those_of_the_sentences():
     codes = {"watch-none", "watch-zero", "watch-not-finite", "watch-every"}
-    assert codes <= set(findings.SENTENCES)
+    assert codes <= set(catalogue.WORDS)
 
 
 @pytest.mark.parametrize("every", [0, 2.5, True])

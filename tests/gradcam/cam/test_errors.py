@@ -21,7 +21,7 @@ import keras_stn
 from gradcam import messages as sentences
 from gradcam.cam.methods import METHODS
 from gradcam.errors import GradCamError, ImageError, TargetError
-from gradcam.messages import about_images, about_layers, about_models, about_targets, findings
+from gradcam.messages import about_images, about_layers, about_models, about_targets, catalogue
 from gradcam.targets import Binary, Difference, Output, Regression, Segmentation, Similarity
 from tests.support.gradcam_models import Subclassed, cnn, images
 
@@ -1062,15 +1062,15 @@ def test_every_code_has_a_case():
     tested = {code for code, *_ in CASES.values()}
     elsewhere = {"wrong-backend", "legacy-keras", "channels-first-kernel"}
     themes = (about_models, about_layers, about_images, about_targets)
-    assert {code for theme in themes for code in theme.SENTENCES} == tested | elsewhere
+    assert {code for theme in themes for code in theme.WORDS} == tested | elsewhere
 
 
 def test_no_code_stands_in_two_themes():
     names = {f"gradcam.messages.{info.name}" for info in pkgutil.iter_modules(sentences.__path__)}
-    names.remove("gradcam.messages.findings")
-    themes = map(importlib.import_module, names)  # one without SENTENCES is a part of another
-    codes = [code for theme in themes for code in getattr(theme, "SENTENCES", ())]
-    assert sorted(codes) == sorted(findings.SENTENCES)
+    names.remove("gradcam.messages.catalogue")
+    themes = map(importlib.import_module, names)  # one without WORDS is a part of another
+    codes = [code for theme in themes for code in getattr(theme, "WORDS", ())]
+    assert sorted(codes) == sorted(catalogue.WORDS)
 
 
 @pytest.mark.parametrize(

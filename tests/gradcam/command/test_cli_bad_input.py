@@ -378,8 +378,8 @@ def test_every_sentence_of_the_command_is_tested():
     )
     tests = " ".join(tests.split())
     untested = []
-    for code, sentence in about_commands.SENTENCES.items():
-        pieces = [text.split() for text, *_ in string.Formatter().parse(sentence)]
+    for code, words in about_commands.WORDS.items():
+        pieces = [text.split() for text, *_ in string.Formatter().parse(str(words))]
         runs = {" ".join(p[i : i + 3]) for p in pieces for i in range(len(p) - 2)}
         if not any(run in tests for run in runs):
             untested.append(code)

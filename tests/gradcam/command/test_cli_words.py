@@ -8,15 +8,17 @@ import string
 import keras
 import pytest
 
-from gradcam.command import wording
 from gradcam.command.model import foreign
 from gradcam.errors import GradCamError
-from gradcam.messages import findings
+from gradcam.messages import about_callbacks, about_taps, about_training, catalogue
+from gradcam.messages.words import Voice
 from tests.support.cli_models import encoded, gradcam, network, picture
 
 # Arguments and objects of the Python API, but for what is said to be done "in Python".
 API = re.compile(
-    r"(?<![-\w])\w+=|top_k|gradcam\.(?:layers|load_model|targets)|class_names|keras\.ops"
+    r"(?<![-\w])(?:layer|method|relu|score|target|input|counterfactual|signature|safe_mode|fuse|loss"
+    r"|custom_objects|max_channels|batch_size|preprocess)=|top_k|class_names"
+    r"|gradcam\.(?:layers|load_model|explain|diagnose|tap|targets)"
 )
 
 
@@ -44,30 +46,26 @@ def places(sentence):
     return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
 
 
-@pytest.mark.parametrize("code", wording.INSTEAD)
-def test_the_sentences_of_the_command_name_no_argument_of_python(code):
-    sentence = wording.INSTEAD[code]
-    assert places(sentence) <= places(findings.SENTENCES[code])
-    said = re.sub(r"\{.*?\}", "", sentence)
-    assert not API.search(said)
+# Themes that a command never meets, and codes that only calls from Python can meet.
+PYTHON_ONLY = set(about_callbacks.WORDS) | set(about_taps.WORDS) | set(about_training.WATCH)
+PYTHON_ONLY |= {"legacy-model"}
 
 
-def test_what_advises_an_argument_and_can_be_met_in_the_command_is_said_anew():
-    advising = {
-        code
-        for code, text in findings.SENTENCES.items()
-        if code.startswith("warn-") and re.search(r"relu=|method=|targets\.", text)
-    }
-    assert advising <= set(wording.INSTEAD)
+@pytest.mark.parametrize("code", sorted(set(catalogue.WORDS) - PYTHON_ONLY))
+def test_the_terminal_is_told_no_argument_of_python(code):
+    words = catalogue.WORDS[code]
+    sentence = str(words.terminal or words)
+    assert places(sentence) <= places(str(words))
+    if "in Python" not in sentence:
+        assert not API.search(re.sub(r"\{.*?\}", "", sentence))
 
 
-def test_the_sentences_of_python_come_back():
-    before = findings.message("top-k", top_k=9, expected="x", advice="")
-    with findings.said_as(wording.INSTEAD):
-        assert findings.message("top-k", top_k=9, expected="x", advice="").startswith(
-            "Received --class top9."
-        )
-    assert findings.message("top-k", top_k=9, expected="x", advice="") == before
+def test_a_voice_is_chosen_where_the_sentence_is_made():
+    """Both at once, as two threads would: nothing is switched for anyone else."""
+    error = GradCamError("top-k", top_k=9, expected="x", advice="")
+    assert str(error.words(Voice.TERMINAL)).startswith("Received --class top9.")
+    assert str(error).startswith("Received top_k=9.")
+    assert (error.received, error.expected, error.fix) == ("Received top_k=9.", "Expected x.", "")
 
 
 @pytest.mark.parametrize(

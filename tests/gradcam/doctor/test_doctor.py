@@ -222,4 +222,4 @@ def test_the_page_about_none_names_codes_that_exist():
         text,
     )
     assert codes
-    assert set(codes) <= set(gradcam.messages.findings.SENTENCES)
+    assert set(codes) <= set(gradcam.messages.catalogue.WORDS)

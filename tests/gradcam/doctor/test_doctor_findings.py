@@ -671,5 +671,5 @@ def test_every_code_has_a_test():
     # Said under the code of an error of `explain`.
     retold = {"layer-raises": "cannot-run", "gradient-stops": "blocked-gradient"}
     retold["model-not-built"] = "not-built"
-    for code in about_diagnosis.SENTENCES:
+    for code in about_diagnosis.WORDS:
         assert f'"{retold.get(code, code)}"' in text, code

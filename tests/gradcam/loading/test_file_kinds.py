@@ -15,7 +15,7 @@ import pytest
 
 import gradcam
 from gradcam import ModelError
-from gradcam.messages.about_files import SENTENCES
+from gradcam.messages.about_files import WORDS
 from tests.support.gradcam_models import cnn
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 14031352\n"
@@ -263,9 +263,11 @@ def test_a_signature_is_for_saved_models(whole):
 
 
 def test_every_sentence_has_three_parts():
-    for code, sentence in SENTENCES.items():
-        assert "Expected" in sentence or "has none" in sentence, code
-        assert sentence.rstrip().endswith((".", "}")), code
+    for code, words in WORDS.items():
+        assert words.expected.startswith("Expected") or "has none" in words.received, code
+        assert words.received, code
+        assert words.fix, code
+        assert str(words).endswith((".", "}")), code
 
 
 def test_a_dense_model_from_a_file_has_no_feature_map(tmp_path):

@@ -12,7 +12,7 @@ from keras.src.saving import serialization_lib
 
 import gradcam
 from gradcam.loading.keras_files import operations
-from gradcam.messages.about_files import SENTENCES
+from gradcam.messages.about_files import WORDS
 from tests.support import model_files
 from tests.support.gradcam_models import cnn, images, nested
 
@@ -271,7 +271,7 @@ def test_the_examples_of_the_document_run(tmp_path, monkeypatch):
 def test_the_document_tells_of_every_operation_and_every_code():
     for name in operations.OPERATIONS:
         assert f"`{name}`" in DOCUMENT
-    for code in SENTENCES:
+    for code in WORDS:
         assert f"| `{code}` |" in DOCUMENT
 
 
@@ -286,5 +286,5 @@ def test_every_code_has_a_test_on_its_words():
             "test_keras_files_safety.py",
         )
     )
-    for code in SENTENCES:
+    for code in WORDS:
         assert re.search(rf'(\.code == |, )"{code}"|"{code}"}}', tests), code

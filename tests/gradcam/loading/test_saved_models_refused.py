@@ -281,4 +281,4 @@ def test_missing_shards_are_named(tmp_path):
 def test_every_code_has_a_test():
     files = pathlib.Path(__file__).parent.glob("test_saved_models*.py")
     text = "".join(file.read_text(encoding="utf-8") for file in files)
-    assert [code for code in about_saved_models.SENTENCES if f'"{code}"' not in text] == []
+    assert [code for code in about_saved_models.WORDS if f'"{code}"' not in text] == []

@@ -9,7 +9,7 @@ from keras import layers
 
 import gradcam
 from gradcam.messages.notes import Note
-from gradcam.messages.voices import Voice
+from gradcam.messages.words import Voice
 
 
 @pytest.fixture(scope="module")
