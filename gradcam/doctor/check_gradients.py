@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
 from gradcam.cam.run import HALF_SCALE
-from gradcam.doctor.diagnosis import Finding, LayerGradient, finding, reworded
+from gradcam.doctor.diagnosis import LayerGradient, finding, reworded
 from gradcam.doctor.measures import SaturableOperation, norm, saturable_operations
 from gradcam.doctor.traced_model import describe, image_numbers
 from gradcam.doctor.user_code import finding_of
@@ -21,6 +22,7 @@ from gradcam.trace.graph import ancestors
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from gradcam.doctor.diagnosis import Finding
     from gradcam.doctor.traced_model import TracedModel
     from gradcam.trace.recording import Call
 
@@ -90,9 +92,7 @@ class GradientsCheck:
             found = finding_of(
                 traced.choice_error, str(traced.layer or traced.source.name), self.name
             )
-            yield Finding(
-                found.code, "error" if is_error else "note", found.where, found.message, found.fix
-            )
+            yield found if is_error else replace(found, severity="note")
         if not facts:
             return
         yield from self._stops()
