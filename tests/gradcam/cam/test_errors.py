@@ -755,7 +755,7 @@ def an_unknown_class_name():
     gradcam.explain(cnn(), images(), "catt", class_names=["cat", "dog", "eel", "fox"])
 
 
-@case("no-class-names", TargetError, "class name 'cat' but no names", "class_names=[...]")
+@case("no-class-names", TargetError, "class name 'cat', but no names", "class_names=[...]")
 def a_class_name_without_names():
     gradcam.explain(cnn(), images(), "cat")
 
@@ -812,7 +812,7 @@ def a_unit_out_of_range():
     gradcam.explain(cnn(), images(2), Regression(7))
 
 
-@case("ambiguous-class", TargetError, "'crane' stands for the classes 1, 3", "Give the index")
+@case("ambiguous-class", TargetError, "classes are called 'crane': 1, 3", "Give the index")
 def a_class_name_that_two_have():
     names = ["ant", "crane", "dog", "crane"]
     assert gradcam.explain(cnn(), images(1), 1, class_names=names).targets == ("crane",)
