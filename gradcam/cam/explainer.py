@@ -9,7 +9,7 @@ from gradcam.cam import answers, pixels, settings
 from gradcam.cam.answers import Answer
 from gradcam.cam.programs import Programs, kept_with
 from gradcam.cam.question import Aim, Question
-from gradcam.errors import ModelError
+from gradcam.errors import GradCamError, ModelError
 from gradcam.targets import resolving
 from gradcam.trace import inputs, kernels, sources
 
@@ -30,13 +30,15 @@ class Explainer:
         model: a built Keras model.
         layer: the path of a layer, a layer object, a list of those, or None for the last feature
             map before the target.
-        method: a name from `gradcam.METHODS`.
+        method: a name from `gradcam.METHODS`, or a list of names: then a call gives a dict with an
+            explanation by each, from one run of the model.
         score: `"logit"` explains what goes into a final softmax or sigmoid, `"probability"` what
             comes out.
         class_names: the names of the classes in the order of the output.
         relu: False keeps the negative side of the maps.
         counterfactual: True explains what speaks against the target.
-        fuse: how the maps of several layers become one, `"mean"` or `"max"`.
+        fuse: how the maps of several layers become one, `"mean"` or `"max"`; None keeps them apart,
+            for `each`.
         max_channels: for scorecam and ablationcam, so many channels, the most varied of each image.
         batch_size: images, or changed images, that go through the model at once.
         input: the name of the input that heatmaps belong to, where a layer sees several.
@@ -50,6 +52,9 @@ class Explainer:
     >>> explanation = explainer(np.ones((5, 8, 8, 3)), target=1)
     >>> explanation.layer, explanation.maps.shape, explanation.heatmaps.shape
     ('conv', (5, 6, 6), (5, 8, 8))
+    >>> found = Explainer(model, method=["gradcam", "layercam"])(np.ones((5, 8, 8, 3)))
+    >>> found["layercam"].maps.shape
+    (5, 6, 6)
     """
 
     def __init__(
@@ -102,6 +107,15 @@ class Explainer:
         Returns:
             An explanation; where a list of methods was given, a dict with one of each, by its name.
         """
+        if self._settings.fuse is None and len(self._settings.layers) > 1:
+            raise GradCamError(
+                "unknown-option",
+                option="fuse",
+                value=None,
+                hint="",
+                expected="'mean' or 'max', as a call gives one map of all layers",
+                advice="explainer.each(images, [(target, None)]) gives one a layer.",
+            )
         found = self.each(images, [(target, top_k)])
         by_method = {explanation.method: explanation for explanation in found}
         return by_method if self._has_several_methods else found[0]

@@ -88,6 +88,12 @@ def test_several_layers_take_one_backward_pass():
         np.testing.assert_allclose(found.maps, alone.maps, rtol=1e-5, atol=1e-6)
 
 
+def test_layers_that_are_kept_apart_are_no_single_answer():
+    explainer = gradcam.Explainer(model(), ["second", "third"], fuse=None)
+    with pytest.raises(gradcam.GradCamError, match=r"explainer\.each"):
+        explainer(images())
+
+
 def test_several_targets_at_once_are_those_of_one_call_each():
     net, x = model(), images()
     explainer = gradcam.Explainer(net, method=["gradcam", "layercam"], class_names=list("abcd"))
