@@ -238,6 +238,15 @@ def test_activations_and_gradients_are_right_wherever_the_layer_sits(kind):
     check(tapped, tap)
 
 
+def test_the_model_casts_its_images_itself():
+    keras.config.set_dtype_policy("mixed_float16")
+    inputs = keras.Input((4, 4, 1))
+    x = layers.Rescaling(1.0, offset=-2048.0, dtype="float32", name="near")(inputs)
+    model = ended(inputs, layers.Conv2D(2, 1)(x))
+    activations, _ = gradcam.tap(model, "near")(np.full((1, 4, 4, 1), 2049.0, "float32"))
+    np.testing.assert_array_equal(activations, np.ones((1, 4, 4, 1)))  # float16 has no 2049
+
+
 @pytest.mark.parametrize("ending", ["keras", "h5"])
 def test_a_loaded_sequential(ending, tmp_path):
     tapped = loaded(tmp_path, ending)

@@ -68,6 +68,19 @@ def test_what_stops_a_gradient_is_named_with_its_layer(kind, is_function):
     )
 
 
+def test_an_output_that_is_used_and_stopped_is_not_taken_for_an_unused_one():
+    class Pair(layers.Layer):
+        def call(self, x):
+            return 2.0 * x, 3.0 * x
+
+    inputs = keras.Input((4, 4, 2))
+    first, second = Pair(name="pair")(inputs)
+    x = layers.GlobalAveragePooling2D()(first + keras.ops.round(second))
+    tap = gradcam.tap(keras.Model(inputs, layers.Dense(2)(x)), "pair")
+    with pytest.raises(gradcam.BlockedGradientError, match=r"before it reaches 'pair': round in"):
+        gradient(tap, images(size=4, channels=2))
+
+
 def two_branches():
     inputs = keras.Input((8, 8, 3))
     heads = []
