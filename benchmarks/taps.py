@@ -1,50 +1,41 @@
-"""What the gradient of a tapped layer, and explanations on it, cost next to the forward pass.
+"""What the gradient of a tapped layer costs, next to the model's own forward pass.
 
-`python -m benchmarks taps` prints the table. Forward pass and tap run in a `tf.function`, the
-explanations in an `Explainer`, one after the other in each round; they are compared by the median of
-the rounds' ratios.
+`python -m benchmarks taps` prints the table. Both run in a `tf.function`, one after the other in each
+round, and are compared by the median of the rounds' ratios.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 import gradcam
+from benchmarks import report
 from benchmarks.timing import paired
 
-MODELS: Mapping[str, Callable[..., keras.Model]] = {
+MODELS: dict[str, Callable[..., keras.Model]] = {
     "MobileNetV2": keras.applications.MobileNetV2,
     "ResNet50": keras.applications.ResNet50,
     "EfficientNetB0": keras.applications.EfficientNetB0,
 }
-METHODS = ["gradcam", "gradcam++", "hirescam", "xgradcam", "layercam"]
 BATCHES = (1, 8)
 PAIRS = 20
 SIZE = 224
+TITLE = "Gradients of the last feature map in a tf.function"
 
 
-def main(
-    names: Sequence[str] = tuple(MODELS),
-    size: int = SIZE,
-    pairs: int = PAIRS,
-    *,
-    markdown: bool = False,
-) -> None:
+def main(*, markdown: bool = False, size: int = SIZE, pairs: int = PAIRS) -> None:
     """Print a row for each model and batch."""
-    head = ["model", "batch", "forward, ms", "tap and gradient", "gradcam", "five methods"]
-    print("The last feature map, and the median of the ratios to the forward pass")
-    print(_row(head, markdown=markdown))
-    if markdown:
-        print(_row(["---"] * len(head), markdown=True))
-    for name in names:
-        model = MODELS[name](weights=None, input_shape=(size, size, 3))
-        for batch in BATCHES:
-            print(_row([name, str(batch), *_measured(model, batch, pairs)], markdown=markdown))
+    rows = []
+    for name, build in MODELS.items():
+        model = build(weights=None, input_shape=(size, size, 3))
+        rows += [[name, str(batch), *_measured(model, batch, pairs)] for batch in BATCHES]
         keras.backend.clear_session()
+    header = ["model", "batch", "forward, ms", "tap and gradient, ms", "ratio"]
+    print(report.table(TITLE, header, rows, markdown=markdown))
 
 
 def _measured(model: keras.Model, batch: int, pairs: int) -> list[str]:
@@ -63,25 +54,10 @@ def _measured(model: keras.Model, batch: int, pairs: int) -> list[str]:
             score = outputs[:, 0]
         return tap.gradient(tape, score)
 
-    one, five = gradcam.Explainer(model), gradcam.Explainer(model, method=METHODS)
-    array = images.numpy()
-    calls = {
-        "forward": lambda: forward(images).numpy(),
-        "tap": lambda: gradient(images).numpy(),
-        "gradcam": lambda: one(array, target=0),
-        "five": lambda: five(array, target=0),
-    }
+    calls = {"forward": lambda: forward(images).numpy(), "tap": lambda: gradient(images).numpy()}
     times = paired(calls, pairs)
-    ratios = [np.median(times[name] / times["forward"]) for name in ("tap", "gradcam", "five")]
-    return [f"{1e3 * np.median(times['forward']):.1f}", *(f"{ratio:.2f}" for ratio in ratios)]
-
-
-def _row(cells: Sequence[str], *, markdown: bool) -> str:
-    if markdown:
-        return f"| {' | '.join(cells)} |"
-    return "  ".join(
-        f"{cell:<{width}}" for cell, width in zip(cells, (16, 7, 13, 18, 9, 12), strict=True)
-    )
+    milliseconds = [f"{1e3 * np.median(times[name]):.1f}" for name in calls]
+    return [*milliseconds, f"{np.median(times['tap'] / times['forward']):.2f}"]
 
 
 if __name__ == "__main__":

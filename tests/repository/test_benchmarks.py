@@ -2,8 +2,9 @@ import re
 
 import pytest
 
-from benchmarks import __main__, report, sampler
+from benchmarks import __main__, report, sampler, taps
 from benchmarks.timing import paired
+from tests.support.gradcam_models import cnn
 
 
 def _run(monkeypatch, capsys, **options) -> str:
@@ -56,6 +57,17 @@ def test_table_aligns_columns_and_writes_markdown():
     assert report.table(*given, markdown=True).splitlines()[2:] == [
         "| name |  n |", "| ---- | -: |", "| a    | 10 |", "| long |  2 |",
     ]  # fmt: skip
+
+
+def test_taps_are_compared_with_the_forward_pass(monkeypatch, capsys):
+    monkeypatch.setattr(taps, "MODELS", {"tiny": lambda weights, input_shape: cnn(size=16)})
+    taps.main(markdown=True, size=16, pairs=1)
+    rows = [re.findall(r"[^| ]+", line) for line in capsys.readouterr().out.splitlines()[-2:]]
+    assert [row[:2] for row in rows] == [["tiny", "1"], ["tiny", "8"]]
+    for *_, forward, gradient, ratio in rows:
+        assert float(forward) > 0
+        assert float(gradient) > 0
+        assert float(ratio) > 0
 
 
 def test_an_unknown_benchmark_is_refused_with_the_known_names(monkeypatch, capsys):

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 import gradcam
+from gradcam.trace.restoring import Belongings
 from tests.support.gradcam_models import cnn, images, nested, state
 
 
@@ -142,6 +143,20 @@ def test_several_taps_and_the_model_itself_in_several_threads():
     assert [attributes for attributes, *_ in state(model)[:-1]] == [
         attributes for attributes, *_ in before[:-1]
     ]
+
+
+def test_a_trace_in_a_trace_still_hears_of_other_threads():
+    layer = layers.Identity()
+    with Belongings(layer, tf.Graph()).kept():
+        with Belongings(layer, tf.Graph()).kept():
+            layer.inner = 1
+        thread = threading.Thread(target=setattr, args=(layer, "theirs", 1))
+        thread.start()
+        thread.join()
+        layer.mine = 1
+    assert layer.theirs == 1
+    assert not hasattr(layer, "inner")
+    assert not hasattr(layer, "mine")
 
 
 # Logits

@@ -96,11 +96,12 @@ def test_a_score_that_does_not_depend_on_the_layer(is_function):
     run = tf.function(gradient) if is_function else gradient
     right, left = run(tap, images(size=8), lambda outputs: outputs[0] * tf.reduce_sum(outputs[1]))
     assert right.shape == left.shape == (3, 6, 6, 3)
-    with pytest.raises(gradcam.DisconnectedLayerError) as caught:
-        run(tap, images(size=8), lambda outputs: outputs[0][:, 1])
-    assert str(caught.value).startswith(
-        "The target, the score, does not depend on the layer 'right'. Expected a layer on the way"
-    )
+    for one in (tap, gradcam.tap(tap.model, "right")):
+        with pytest.raises(gradcam.DisconnectedLayerError) as caught:
+            run(one, images(size=8), lambda outputs: outputs[0][:, 1])
+        assert str(caught.value).startswith(
+            "The target, the score, does not depend on the layer 'right'. Expected a layer on the"
+        )
 
 
 def test_the_first_gradient_that_is_not_finite_is_named():
