@@ -1,7 +1,8 @@
-"""What the gradient of a tapped layer costs, next to the model's own forward pass.
+"""What the gradient of a tapped layer, and explanations on it, cost next to the forward pass.
 
-`python -m benchmarks taps` prints the table. Both run in a `tf.function`, one after the other in each
-round, and are compared by the median of the rounds' ratios.
+`python -m benchmarks taps` prints the table. Forward pass and tap run in a `tf.function`, the
+explanations in an `Explainer`, one after the other in each round; they are compared by the median of
+the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ MODELS: dict[str, Callable[..., keras.Model]] = {
     "ResNet50": keras.applications.ResNet50,
     "EfficientNetB0": keras.applications.EfficientNetB0,
 }
+METHODS = ["gradcam", "gradcam++", "hirescam", "xgradcam", "layercam"]
 BATCHES = (1, 8)
 PAIRS = 20
 SIZE = 224
-TITLE = "Gradients of the last feature map in a tf.function"
+TITLE = "The last feature map, and the median of the ratios to the forward pass"
+HEADER = ["model", "batch", "forward, ms", "tap and gradient", "gradcam", "five methods"]
 
 
 def main(*, markdown: bool = False, size: int = SIZE, pairs: int = PAIRS) -> None:
@@ -34,8 +37,7 @@ def main(*, markdown: bool = False, size: int = SIZE, pairs: int = PAIRS) -> Non
         model = build(weights=None, input_shape=(size, size, 3))
         rows += [[name, str(batch), *_measured(model, batch, pairs)] for batch in BATCHES]
         keras.backend.clear_session()
-    header = ["model", "batch", "forward, ms", "tap and gradient, ms", "ratio"]
-    print(report.table(TITLE, header, rows, markdown=markdown))
+    print(report.table(TITLE, HEADER, rows, markdown=markdown))
 
 
 def _measured(model: keras.Model, batch: int, pairs: int) -> list[str]:
@@ -54,10 +56,17 @@ def _measured(model: keras.Model, batch: int, pairs: int) -> list[str]:
             score = outputs[:, 0]
         return tap.gradient(tape, score)
 
-    calls = {"forward": lambda: forward(images).numpy(), "tap": lambda: gradient(images).numpy()}
+    one, five = gradcam.Explainer(model), gradcam.Explainer(model, method=METHODS)
+    array = images.numpy()
+    calls = {
+        "forward": lambda: forward(images).numpy(),
+        "tap": lambda: gradient(images).numpy(),
+        "gradcam": lambda: one(array, target=0),
+        "five": lambda: five(array, target=0),
+    }
     times = paired(calls, pairs)
-    milliseconds = [f"{1e3 * np.median(times[name]):.1f}" for name in calls]
-    return [*milliseconds, f"{np.median(times['tap'] / times['forward']):.2f}"]
+    ratios = [np.median(times[name] / times["forward"]) for name in ("tap", "gradcam", "five")]
+    return [f"{1e3 * np.median(times['forward']):.1f}", *(f"{ratio:.2f}" for ratio in ratios)]
 
 
 if __name__ == "__main__":
