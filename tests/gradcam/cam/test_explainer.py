@@ -630,3 +630,14 @@ def test_pictures_of_other_libraries_are_taken():
     np.testing.assert_allclose(found.maps, expected.maps[:1], rtol=1e-4)
     found = gradcam.explain(model, [Picture(x[0]), Picture(x[1])], 1, relu=False)
     np.testing.assert_array_equal(found.maps, expected.maps)
+
+
+def test_tensors_of_pytorch_with_gradients_and_in_half_precision():
+    torch = pytest.importorskip("torch")
+    pixels = images(2)
+    expected = gradcam.explain(cnn(), pixels, 0).maps.shape
+    for tensor in (
+        torch.tensor(pixels, requires_grad=True),
+        torch.tensor(pixels).to(torch.bfloat16),
+    ):
+        assert gradcam.explain(cnn(), tensor, 0).maps.shape == expected
