@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import lzma
+import mmap
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -164,6 +165,7 @@ def _with_weights(
 
     def put(model: keras.Model, original_names: Mapping[str, str]) -> None:  # noqa: ARG001
         stream = read()
+        hdf5.check_heaps(stream.getvalue())
         with h5py.File(stream, "r") as file:
             hdf5.check(path, file, size)
         archived_weights.fill(model, stream, assets, old)
@@ -175,6 +177,11 @@ def _with_weights(
 
 @contextmanager
 def _h5(path: Path) -> Iterator[Archive]:
+    with (
+        path.open("rb") as stream,
+        mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        hdf5.check_heaps(content)
     with h5py.File(path, "r") as file:
         hdf5.check(path, file, path.stat().st_size)
         text = _text(file.attrs.get("model_config"))

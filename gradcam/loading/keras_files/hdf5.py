@@ -16,8 +16,10 @@ from gradcam.files import is_inflated
 from gradcam.messages.wording import listing
 
 if TYPE_CHECKING:
+    import mmap
     from pathlib import Path
 
+_HEAP = b"GCOL\x01\x00\x00\x00"
 _LINKS = {h5py.h5l.TYPE_SOFT: "a symbolic link", h5py.h5l.TYPE_EXTERNAL: "a link to another file"}
 
 
@@ -51,6 +53,28 @@ def check(path: Path, file: h5py.File, size: int) -> None:
         raise ModelError("file-reaches-out", path=str(path), found=listing(outside, limit=6))
     if is_inflated(claimed, size):
         raise inflated(path, "what its datasets hold", claimed, size)
+
+
+def check_heaps(data: bytes | mmap.mmap) -> None:
+    """Raise `OSError` for a heap of texts in which HDF5 would go round without end.
+
+    It steps from object to object by their sizes; free space of no size is a step of none.
+    """
+    start = data.find(_HEAP)
+    while start >= 0:
+        end = min(start + _number(data, start + 8, 8), len(data))
+        place = start + 16
+        while place + 16 <= end:
+            index, size = _number(data, place, 2), _number(data, place + 8, 8)
+            step = 16 + (size + 7) // 8 * 8 if index else size
+            if step == 0:
+                raise OSError("a text in it has no size")
+            place += step
+        start = data.find(_HEAP, start + len(_HEAP))
+
+
+def _number(data: bytes | mmap.mmap, place: int, length: int) -> int:
+    return int.from_bytes(data[place : place + length], "little")
 
 
 def inflated(path: Path, what: str, claimed: int, stored: int) -> ModelError:

@@ -238,3 +238,13 @@ def test_a_vocabulary_outside_of_the_file(tmp_path):
     entry["config"]["vocabulary"] = str(tmp_path / "words.txt")
     path = model_files.with_config(tmp_path / "a.keras", tmp_path / "b.keras", config)
     refusal(path, "file-reaches-out", "the vocabulary of 'string_lookup", "words.txt")
+
+
+def test_a_heap_in_which_hdf5_would_go_round_without_end(whole, tmp_path):
+    content = bytearray((whole / "model.h5").read_bytes())
+    heap = content.index(b"GCOL")
+    size = int.from_bytes(content[heap + 24 : heap + 32], "little")
+    after = heap + 32 + (size + 7) // 8 * 8  # the second object becomes free space of no size
+    content[after : after + 16] = bytes(16)
+    (tmp_path / "a.h5").write_bytes(content)
+    refusal(tmp_path / "a.h5", "file-damaged", "a text in it has no size")
