@@ -165,7 +165,8 @@ def _saved_model(chance, whole, folder):
 
     path = folder / "saved"
     shutil.copytree(whole / chance.choice(("module", "export")), path)
-    file = chance.choice([p for p in sorted(path.rglob("*")) if p.is_file()])
+    others = [p for p in sorted(path.rglob("*")) if p.is_file()]
+    file = path / "saved_model.pb" if chance.random() < 0.7 else chance.choice(others)
     if file.name != "saved_model.pb" or chance.random() < 0.2:
         file.write_bytes(mutated(chance, file.read_bytes()))
         return path
