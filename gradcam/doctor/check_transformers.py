@@ -184,7 +184,7 @@ class TransformersCheck:
                 measured=measured,
                 middle=middle,
                 factor=factor,
-                direction="more" if is_large else "less",
+                direction="larger" if is_large else "smaller",
                 step=0.1 if is_large else 1.0,
                 **facts,
             )

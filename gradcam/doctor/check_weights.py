@@ -216,7 +216,7 @@ class WeightsCheck:
                     measured=own,
                     near=near,
                     factor=factor,
-                    direction="more" if is_large else "less",
+                    direction="larger" if is_large else "smaller",
                 )
 
 

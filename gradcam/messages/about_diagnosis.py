@@ -32,10 +32,10 @@ _INPUT: dict[str, Words] = {
     ),
     "input-truncated": Words(
         (
-            "The images are {dtype} from {low:.3g} to {high:.3g}, the model takes {expected}:"
-            " whatever stands behind the point is cut off."
+            "The images are {dtype} from {low:.3g} to {high:.3g}, but the model takes {expected}:"
+            " everything after the decimal point is lost."
         ),
-        fix=("Give the numbers that the model was made for. Most likely:\n    {line}"),
+        fix="Give the values that the model was made for. Most likely:\n    {line}",
     ),
     "input-range-scaled-twice": Words(
         (
@@ -176,8 +176,8 @@ _GRADIENT: dict[str, Words] = {
     ),
     "gradient-dead-relu": Words(
         (
-            "The ReLU in '{path}' lets {share:.0%} of its values die. The gradient of {target}"
-            " ends there: '{before}' gets {norm:.2g}, '{after}' {norm_after:.2g}."
+            "The ReLU in '{path}' is zero for {share:.0%} of its values, and the gradient of"
+            " {target} ends there: '{before}' gets {norm:.2g}, '{after}' {norm_after:.2g}."
         ),
         fix="Initialise the layer before it again with a lower learning rate, or use a LeakyReLU.",
     ),
@@ -219,27 +219,33 @@ _WEIGHTS: dict[str, Words] = {
     ),
     "weights-unused": Words(
         (
-            "The gradient of {variables} is None: never used to compute the output. It will never"
-            " learn."
+            "Nothing that the model returns depends on {variables}: the gradient is None, and the"
+            " weights will never learn."
         ),
-        fix="Use it in the model's `call`, or take it out.",
+        fix="Use the layer in the model's `call`, or remove it.",
     ),
     "weights-not-in-loss": Words(
-        "The gradient of {variables} is None: the loss does not depend on it. It will never learn.",
-        fix="Give the output that it leads to a loss, or take the layer out.",
+        (
+            "The loss does not depend on {variables}: the gradient is None, and the weights will"
+            " never learn."
+        ),
+        fix="Give a loss to the output that they lead to, or remove the layer.",
     ),
     "weights-stopped": Words(
-        "The gradient of {variables} is None: it stops at {blockers}. It will never learn.",
-        fix=("Replace that operation, or say that it is meant:\n    layer.trainable = False"),
+        (
+            "The gradient of {variables} is None, because it stops at {blockers}: the weights will"
+            " never learn."
+        ),
+        fix="Replace that operation, or, if it is meant, say so:\n    layer.trainable = False",
     ),
     "weights-zero": Words(
         (
-            "The gradient of {variables} is exactly zero for all {count} images. It does not"
-            " learn from them."
+            "The gradient of {variables} is exactly zero for all {count} images: nothing is"
+            " learned from them."
         ),
         fix=(
-            "Look for a dead ReLU or a saturated activation behind it; its finding is listed"
-            " above where there is one."
+            "Look for a dead ReLU or a saturated activation behind it; if there is one, its finding"
+            " is listed above."
         ),
     ),
     "weights-one-unit": Words(
@@ -250,10 +256,13 @@ _WEIGHTS: dict[str, Words] = {
         fix=('Use a sigmoid for yes or no:\n    keras.layers.Dense(1, activation="sigmoid")'),
     ),
     "weights-nan": Words(
-        "The gradient of {variables} holds NaN or infinity. One step, and so do the weights.",
+        (
+            "The gradient of {variables} is NaN or infinite; after one training step the weights"
+            " are, too."
+        ),
         fix=(
-            "Look for a logarithm, root or division of zero in the loss and behind the layer;"
-            " clip:\n"
+            "Look for the logarithm, the root or a division by zero in the loss and in the layers"
+            " behind; clip the gradients:\n"
             "    keras.optimizers.Adam(clipnorm=1.0)"
         ),
     ),

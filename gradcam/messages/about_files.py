@@ -55,12 +55,12 @@ WORDS: dict[str, Words] = {
         "The code of the Lambda layer '{layer}' in '{path}' can't be read: {reason}.",
         "Expected code written by Python {version}; each version of Python writes its own.",
         (
-            "Write the function anew, and pass it: gradcam.load_model(path,"
+            "Write the function again, and pass it: gradcam.load_model(path,"
             " custom_objects={{'{layer}': function}})."
         ),
     ).in_terminal(
         fix=(
-            "Write the function anew in a module, under the name {layer}, and give the module"
+            "Write the function again in a module, under the name {layer}, and give the module"
             " with --import MODULE."
         ),
     ),
@@ -78,7 +78,7 @@ WORDS: dict[str, Words] = {
             " {argument}={value}. Keras {version} has none of that name, and leaving it out would"
             " change what the model computes."
         ),
-        fix="Build the model anew without it, with the code that made it, and copy the weights.",
+        fix="Rebuild the model without it, with the code that made it, and copy the weights.",
     ),
     "unknown-operation": Words(
         "The {kind} '{layer}' in '{path}', written by {writer}, calls {function}.",
@@ -94,7 +94,7 @@ WORDS: dict[str, Words] = {
             " {where}{reason}."
         ),
         "Expected layers and arguments of Keras.",
-        "Build the model with the code that made it, load the weights, and save it anew.",
+        "Build the model with the code that made it, load the weights, and save it again.",
     ),
     "weights-misfit": Words(
         "The weights in '{path}', written by {writer}, don't fit its own layers: {reason}.",

@@ -31,8 +31,9 @@ WORDS: dict[str, Words] = {
         fix="Fill the batch up, or rebuild the model with an open batch axis{advice}.",
     ),
     "inputs-names": Words(
-        "Received the inputs {received}. The model takes {expected}.",
-        fix="Give one array for each, in a dict by name or in a list in that order.",
+        "Received {received} for the inputs.",
+        "The model takes {expected}.",
+        "Give one array for each input, in a dict by name or in a list in that order.",
     ),
     "non-finite-images": Words(
         "{kind} in {images}{name}.",

@@ -134,17 +134,12 @@ WORDS: dict[str, Words] = {
     ),
     "warn-negative-activations": Words(
         (
-            "The activations of '{path}' are negative on the whole where {method} counts them, so"
-            " its map is negative, and nothing is left after the ReLU."
+            "Where {method} counts them, the activations of '{path}' are mostly negative, so its map"
+            " is negative and nothing is left after the ReLU."
         ),
         fix="Use relu=False to see it.",
     ).in_terminal(
-        received=(
-            "The activations of '{path}' are negative on the whole where {method} counts them, so"
-            " its map is negative, and nothing is left to be shown. --no-relu shows it all the"
-            " same; or choose another --method or --layer."
-        ),
-        fix="",
+        fix="See it with --no-relu, or choose another --method or --layer.",
     ),
     "warn-dead-activations": Words(
         "All activations of '{path}' are zero, so the map is zero.",
@@ -187,21 +182,16 @@ WORDS: dict[str, Words] = {
         fix="Choose another --layer; --method eigencam shows what stands out without a gradient.",
     ),
     "warn-zero-map": Words(
-        "{method} adds what speaks for and against {target} in '{path}' up to zero everywhere.",
-        fix="Use method='{other}' with relu=False, which keeps the main pattern.",
-    ).in_terminal(
-        fix="Choose another --method, such as {other}.",
-    ),
-    "warn-blank-heatmap": Words(
-        "The map of '{path}' has a pattern, but at the size of the image nothing of it is left.",
-        fix="Look at explanation.maps, which have the size of the layer.",
-    ).in_terminal(
-        received=(
-            "The map of '{path}' has a pattern, but at the size of the photograph nothing of it"
-            " is left. --save map writes the map itself."
+        (
+            "In '{path}', what {method} counts for and against {target} cancels out everywhere, so"
+            " the map is zero."
         ),
-        fix="",
-    ),
+        fix="Use method='{other}' with relu=False, which keeps the main pattern.",
+    ).in_terminal(fix="Choose another --method, such as {other}."),
+    "warn-blank-heatmap": Words(
+        "The map of '{path}' has a pattern, but none of it is left at the size of the image.",
+        fix="Look at explanation.maps, which have the size of the layer.",
+    ).in_terminal(fix="--save map writes the map itself."),
     "warn-no-effect": Words(
         "{target} stays the same whichever channel of '{path}' is set to zero, so the map is zero.",
         fix=(

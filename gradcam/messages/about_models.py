@@ -88,7 +88,10 @@ WORDS: dict[str, Words] = {
             "Expected a tensor (batch, height, width, 2) with (x, y) in [-1, 1], and NaN where a"
             " pixel is not shown."
         ),
-        "Mend that method; without it the heatmap stays in the warped frame, with a warning.",
+        (
+            "Correct that method, or remove it: the heatmap then stays in the warped frame, with a"
+            " warning."
+        ),
     ),
     "numpy-in-call": Words(
         (

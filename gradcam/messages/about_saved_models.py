@@ -21,7 +21,7 @@ WORDS: dict[str, Words] = {
     "saved-model-broken": Words(
         "The program of the SavedModel '{path}' doesn't hold together ({reason}).",
         "Expected nodes, functions and signatures that fit.",
-        "Copy the directory again, or save the model anew.",
+        "Copy the directory again, or save the model again.",
     ),
     "saved-model-too-large": Words(
         "The SavedModel '{path}' is too large to be run: {what}.",
@@ -29,7 +29,7 @@ WORDS: dict[str, Words] = {
             "Expected at most a million operations, with names of at most 1000 characters and"
             " constants that are in the file."
         ),
-        "Save the model anew.",
+        "Save the model again.",
     ),
     "saved-model-lfs": Words(
         "'{path}' is a Git LFS pointer: a text of {size} bytes that stands for the file.",

@@ -81,7 +81,7 @@ TRANSFORMERS: dict[str, Words] = {
     "transformer-gradient-scale": Words(
         (
             "The localisation network of '{path}' has gradients {factor:.3g} times {direction}"
-            " than the middle of the other layers ({measured:.2g} to {middle:.2g})."
+            " than the median of the other layers ({measured:.2g} against {middle:.2g})."
         ),
         fix=(
             "Give it a step of its own, which works with Adam too:\n"

@@ -122,7 +122,7 @@ def _of_dict(images: dict[Any, Any], specs: Sequence[InputSpec]) -> list[Any]:
         spec.name if way is None else "/".join(map(str, way))
         for spec, way in zip(specs, keys, strict=True)
     ]
-    received = wording.listing(sorted(map(str, images)))
+    received = f"a dict with {wording.listing(sorted(map(str, images)))}"
     raise ImageError("inputs-names", received=received, expected=wording.listing(known))
 
 
@@ -163,7 +163,7 @@ def _unspecified(source: Source, images: Any) -> Batch:
         return _nested(source, images)
     count = source.built_count()
     if count is not None:
-        raise ImageError("inputs-names", received="one array", expected=f"a list of {count}")
+        raise ImageError("inputs-names", received="one array", expected=f"a list of {count} arrays")
     if (
         isinstance(images, list | tuple)
         and len(images) == 1
@@ -185,7 +185,7 @@ def _nested(source: Source, images: Any) -> Batch:
     count = source.built_count()
     if count is not None and isinstance(images, list | tuple) and len(images) != count:
         received = f"{len(images)} arrays"
-        raise ImageError("inputs-names", received=received, expected=f"a list of {count}")
+        raise ImageError("inputs-names", received=received, expected=f"a list of {count} arrays")
     structure = tf.nest.map_structure(lambda _: 0, images)
     leaves = [_leaf(leaf) for leaf in tf.nest.flatten(images)]
     shapes = source.built_shapes()

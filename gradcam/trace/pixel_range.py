@@ -129,7 +129,7 @@ class PixelRange:
             "expected": float(np.median(expected[used])),
             "measured": float(np.median(spread[used])),
             "factor": max(ratio, 1 / ratio),
-            "direction": "more" if ratio > 1 else "less",
+            "direction": "larger" if ratio > 1 else "smaller",
         }
         return Misfit("spread", facts | extent, proposal)
 

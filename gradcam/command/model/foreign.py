@@ -70,4 +70,4 @@ def forget() -> None:
 
 
 def _said(make_error: MakeError, error: BaseException) -> GradCamError:
-    return make_error(type(error).__name__, str(error).strip() or "it says nothing more")
+    return make_error(type(error).__name__, str(error).strip() or "no reason was given")

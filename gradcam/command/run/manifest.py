@@ -1,7 +1,7 @@
 """`manifest.json`: what a run has done, valid and true at every moment.
 
 Each image is appended to a journal as soon as its files are there. The manifest itself is written
-anew, whole, then and when: never so often that writing it costs more than a small part of the time,
+as a whole, now and then: never so often that writing it costs more than a small part of the time,
 however many images there are. A run that was killed leaves a manifest with the images up to some
 moment, and a journal with the others; `--resume` reads both. At the end the journal goes.
 """

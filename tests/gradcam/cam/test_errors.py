@@ -255,7 +255,7 @@ def wrong_channels_for_a_subclassed_model():
     gradcam.explain(model, images(channels=5))
 
 
-@case("inputs-names", gradcam.ImageError, "Received the inputs 3 arrays", "a list of 2")
+@case("inputs-names", gradcam.ImageError, "Received 3 arrays for the inputs", "a list of 2")
 def three_inputs_for_a_subclassed_model_of_two():
     class Pair(keras.Model):
         def call(self, inputs):
@@ -294,7 +294,7 @@ def a_generator_of_images():
     "The spatial transformer 'warped' can't say where it shows each pixel",
     "returned a tensor of shape (16, 16, 2) for images of shape (None, 16, 16, 3)",
     "Expected a tensor (batch, height, width, 2)",
-    "Mend that method",
+    "Correct that method",
 )
 def a_transformer_whose_way_back_has_no_batch_axis():
     class Flat(keras_stn.SpatialTransformer):
@@ -592,12 +592,17 @@ def a_batch_of_the_wrong_size():
     gradcam.explain(keras.Model(inputs, layers.Conv2D(3, 3)(inputs)), images(3, 8))
 
 
-@case("inputs-names", gradcam.ImageError, "Received the inputs left, middle", "takes left, right")
+@case(
+    "inputs-names",
+    gradcam.ImageError,
+    "Received a dict with left, middle for the inputs",
+    "takes left, right",
+)
 def inputs_by_the_wrong_names():
     gradcam.explain(two_inputs(), {"left": images(), "middle": images()})
 
 
-@case("inputs-names", gradcam.ImageError, "Received the inputs one array", "a list of 2")
+@case("inputs-names", gradcam.ImageError, "Received one array for the inputs", "a list of 2")
 def one_array_for_a_subclassed_model_of_two():
     class Pair(keras.Model):
         def call(self, inputs):
@@ -608,7 +613,7 @@ def one_array_for_a_subclassed_model_of_two():
     gradcam.explain(model, images(2))
 
 
-@case("inputs-names", gradcam.ImageError, "Received the inputs one array")
+@case("inputs-names", gradcam.ImageError, "Received one array for the inputs")
 def too_few_inputs():
     gradcam.explain(two_inputs(), images())
 

@@ -458,7 +458,7 @@ def test_weights_on_another_scale():
     model.get_layer("hidden").kernel.assign(model.get_layer("hidden").kernel * 1e-9)
     found = [one for one in diagnose(model).findings if one.code == "weights-scale"]
     assert found[0].where == "far/kernel, far/bias"
-    assert "times less than the nearer of its neighbours" in found[0].message
+    assert "times smaller than the nearer of its neighbours" in found[0].message
 
 
 def test_labels_are_the_target_where_it_names_classes():
