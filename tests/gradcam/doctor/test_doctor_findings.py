@@ -82,7 +82,7 @@ def test_images_scaled_twice():
 
 
 @pytest.mark.parametrize(
-    ("high", "trained_on", "direction"), [(255, 1, "more"), (1, 255, "less"), (1, 1, None)]
+    ("high", "trained_on", "direction"), [(255, 1, "larger"), (1, 255, "smaller"), (1, 1, None)]
 )
 def test_range_judged_by_learned_statistics(high, trained_on, direction):
     inputs = keras.Input((16, 16, 3))
