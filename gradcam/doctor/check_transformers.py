@@ -22,7 +22,7 @@ from gradcam.doctor.traced_model import image_numbers
 from gradcam.doctor.user_code import attempt, finding_of
 from gradcam.errors import GradCamError
 from gradcam.messages import wording
-from gradcam.trace import private_keras, transformers
+from gradcam.trace import private_keras, recorder, transformers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -198,6 +198,8 @@ def _constant(
     network = _network(call)
     if network is None or not network.trainable_variables or len(theta) < 2:
         return
+    if any(type(layer).__name__ == "ThetaRegression" for layer in recorder.operations_of(network)):
+        return  # it did start at the identity, and has run away since
     is_same = bool((np.ptp(theta, axis=0) <= 1e-6 * (1 + np.abs(theta[0]))).all())
     if not is_same or float(outside.mean()) <= _MUCH:
         return
