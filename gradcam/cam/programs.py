@@ -14,6 +14,8 @@ from gradcam.errors import ModelError
 from gradcam.trace import private_keras, recorder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gradcam.cam.question import Question
     from gradcam.cam.settings import Settings
     from gradcam.trace.sources import Source
@@ -100,7 +102,7 @@ def _state(model: Any) -> Any:
         return None
     ignored = private_keras.training_attributes()
     return tuple(
-        (id(operation), _attributes(operation, ignored))
+        (_Same(operation), _attributes(operation, ignored))
         for operation in recorder.operations_of(model)
     )
 
@@ -108,14 +110,31 @@ def _state(model: Any) -> Any:
 def _attributes(operation: Any, ignored: frozenset[str]) -> tuple[Any, ...]:
     return tuple(
         (name, _identity(value))
-        for name, value in vars(operation).items()
+        for name, value in list(vars(operation).items())  # another thread may be setting one
         if name not in ignored and not name.startswith("_")
     )
 
 
-def _identity(value: Any) -> Any:
+def _identity(value: Any, *, entries: bool = True) -> Any:
     if isinstance(value, bool | int | float | str | bytes | type(None)):
         return type(value), value
-    if isinstance(value, list | tuple):
-        return type(value), tuple(map(id, value))
-    return id(value)
+    if entries and isinstance(value, list | tuple):
+        return type(value), tuple(_identity(entry, entries=False) for entry in value)
+    return _Same(value)
+
+
+class _Same:
+    """Equal to another of the same object, as long as that lives: its id may be given again."""
+
+    def __init__(self, value: Any) -> None:
+        self._value: Callable[[], Any]
+        try:
+            self._value = weakref.ref(value)
+        except TypeError:  # such as a dict
+            self._value = lambda: value
+
+    def __eq__(self, other: object) -> bool:
+        value = self._value()  # None where it is gone
+        return isinstance(other, _Same) and value is not None and value is other._value()
+
+    __hash__ = None  # type: ignore[assignment]

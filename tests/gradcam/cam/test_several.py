@@ -168,6 +168,17 @@ def test_what_is_kept_sees_trained_weights_and_changed_layers():
     assert np.abs(linear.outputs - after.outputs).max() > 1e-6
 
 
+def test_a_function_in_the_place_of_one_that_is_gone_is_another():
+    """Python gives its id again, so the id alone would take it for the old one."""
+    net, x = model(), images(1)
+    layer = net.get_layer("third")
+    for factor in (1.0, 2.0, 3.0, 4.0):
+        layer.activation = lambda t, factor=factor: t * factor
+        found = gradcam.explain(net, x, target=1)
+        np.testing.assert_allclose(found.outputs, net(x, training=False), rtol=1e-5)
+        layer.activation = None
+
+
 @pytest.mark.parametrize("layer", [None, "second"])
 def test_nothing_keeps_a_model_alive(layer):
     net = model()
