@@ -585,7 +585,7 @@ def test_every_sentence_about_callbacks_is_tested():
         "callback-count": "images to watch. Expected 1 to 64",
         "callback-skipped": "wrote nothing after epoch 1: ",
     }
-    assert set(words) == set(about_callbacks.SENTENCES)
+    assert set(words) == set(about_callbacks.WORDS)
     for code, said in words.items():
         # Once here, and once in the test that provokes it.
         assert text.count(said) >= 2, code
