@@ -175,6 +175,8 @@ def _watch(settings: Settings, places: list[Site], calls: list[Call]) -> Watch |
 def _results(run: Run) -> Results:
     """Evidence, maps and heatmaps of a run."""
     methods = [METHODS[name] for name in run.settings.methods]
+    for method in methods:
+        evidence.check(method)
     wanted = ["activations", *(name for method in methods for name in method.evidence)]
     known = [evidence.gathered(wanted, tapped, run) for tapped in run.tapped]
     raw = [[_maps(method, of_layer) for method in methods] for of_layer in known]

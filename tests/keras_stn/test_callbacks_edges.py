@@ -198,7 +198,7 @@ def test_a_list_of_images_is_explained_as_a_batch_of_them(tmp_path, images):
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ({"metod": "gradcam"}, r"metod='gradcam'. Did you mean method\? Expected options of"),
+        ({"metod": "gradcam"}, r"metod='gradcam'. Did you mean 'method'\? Expected options of"),
         ({"top_k": 2}, r"top_k=2. Expected options of gradcam.Explainer: layer, method"),
         ({"unit": ["epoch"]}, r"unit=\['epoch'\]. Expected 'epoch' or 'batch'"),
     ],

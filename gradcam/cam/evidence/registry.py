@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     import tensorflow as tf
 
+    from gradcam.cam.methods import Method
     from gradcam.cam.run import Run, Tapped
 
 
@@ -42,6 +43,13 @@ def evidence(
         return function
 
     return register
+
+
+def check(method: Method) -> None:
+    """Raise `TypeError` for a method that asks for evidence of which there is none."""
+    unknown = sorted(set(method.evidence) - set(EVIDENCE))
+    if unknown:
+        raise TypeError(f"{method.name} asks for {unknown}; known evidence: {sorted(EVIDENCE)}")
 
 
 def gathered(names: Iterable[str], tapped: Tapped, run: Run) -> list[dict[str, tf.Tensor]]:

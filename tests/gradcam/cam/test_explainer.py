@@ -365,7 +365,7 @@ def test_evidence_that_cancels_is_said():
     method = dataclasses.replace(METHODS["gradcam"], function=cancel)
     with mock.patch.dict(METHODS, {"cancel": method}):
         found = gradcam.explain(cnn(), images(1), 0, method="cancel")
-    assert "image 0: cancel adds what speaks for and against class 0" in found.warnings[0]
+    assert "what cancel counts for and against class 0 cancels out" in found.warnings[0]
 
 
 def test_a_map_without_a_frame_is_left_at_its_size():

@@ -76,7 +76,7 @@ def test_a_map_whose_heatmap_is_blank_is_said():
     assert found.maps.any()
     assert not found.heatmaps.any()
     assert ["image 0" in text for text in found.warnings] == [True, False]
-    assert "the map of 'other' has a pattern, but at the size of the image" in found.warnings[0]
+    assert "the map of 'other' has a pattern, but none of it is left" in found.warnings[0]
 
 
 def test_samples_of_sound_are_no_grey_image():

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import gradcam
+from gradcam.cam.evidence import EVIDENCE
 from gradcam.cam.methods import METHODS, method
 from tests.support.gradcam_models import cnn, flatten_cnn, images
 
@@ -160,10 +161,15 @@ def test_the_registry_describes_every_method():
         assert "map = " in described.function.__doc__
 
 
-def test_a_method_that_asks_for_unknown_evidence_is_refused():
+def test_a_method_that_asks_for_unknown_evidence_is_refused(monkeypatch):
+    monkeypatch.setitem(METHODS, "wishful", None)  # taken out again afterwards
+    method("wishful", use_when="", paper="")(lambda activations, dreams: activations)
     with pytest.raises(TypeError, match=r"wishful asks for .*'dreams'"):
-        method("wishful", use_when="", paper="")(lambda activations, dreams: activations)
-    assert "wishful" not in METHODS
+        gradcam.explain(cnn(), images(), method="wishful")
+
+
+def test_the_evidence_of_every_method_is_registered():
+    assert {name for known in METHODS.values() for name in known.evidence} == set(EVIDENCE)
 
 
 # Identities on whole models. For average pooling and Dense the weights are known: W_kc / Z.

@@ -17,7 +17,7 @@ from gradcam.cam.methods import METHODS
 from gradcam.command import layers as layers_command
 from gradcam.command import main as cli
 from gradcam.command import terminal
-from gradcam.trace.feature_maps import LayerInfo
+from gradcam.trace.inspection import LayerInfo
 from tests.support.cli_models import ROOT, command, gradcam, network
 
 SLOW_TO_IMPORT = ("tensorflow", "keras", "numpy", "cv2")

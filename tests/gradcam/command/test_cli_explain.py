@@ -266,7 +266,7 @@ def test_a_misspelt_layer_is_answered_with_near_ones_before_anything_is_traced(
     done = explain(tmp_path / "out", "--layer", "conv2,conv3")
     assert done.status == 2
     assert "has no layer 'conv3'. Did you mean 'conv2' or 'conv1'? Expected" in done.words
-    assert "gradcam layers --model M shows all of them" in done.words
+    assert "gradcam layers --model M lists all of them" in done.words
     assert not (tmp_path / "out").exists()
 
 

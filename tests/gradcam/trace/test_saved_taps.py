@@ -110,7 +110,7 @@ def test_what_stops_its_gradient_is_named(tmp_path):
         (images(size=8), r"\(3, 8, 8, 3\) don't fit.*\(batch, 16, 16, 3\)"),
         (images()[0], "A batch axis is missing"),
         ([images(), images()], "2 arrays"),
-        ({"other": images()}, "inputs other"),
+        ({"other": images()}, "with other for the inputs"),
         ("photograph.jpg", r"a str as images.*gradcam\.read_images"),
     ],
 )

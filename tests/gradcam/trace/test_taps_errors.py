@@ -222,8 +222,8 @@ def test_a_layer_in_a_loop_is_said_when_the_tap_is_made():
         (images()[0], r"have 3 axes.*A batch axis is missing: images\[None\]"),
         (images(channels=1), r"np\.repeat\(images, 3"),
         (np.moveaxis(images(), -1, 1), r"channels-first: np\.moveaxis"),
-        ([images(), images()], r"inputs 2 arrays.*one array for each"),
-        ({"other": images()}, r"inputs other.*one array for each"),
+        ([images(), images()], r"2 arrays for the inputs.*one array for each"),
+        ({"other": images()}, r"with other for the inputs.*one array for each"),
     ],
 )
 @pytest.mark.parametrize("is_function", [False, True])
