@@ -26,7 +26,7 @@ exit status:
   0    everything is done
   2    wrong usage, or a model that can't be explained: nothing was written
   3    some images failed, the others are done
-  5    the disk is full, or the folder can't be written any more; --resume goes on
+  5    the disk is full, or the folder can't be written; --resume goes on
   124  --timeout is over; --resume goes on
   130  stopped by Ctrl-C; --resume goes on
 """
