@@ -209,6 +209,7 @@ def test_time_distributed():
     np.testing.assert_allclose(model.predict(clips, verbose=0), clips, atol=0.5)
 
 
+@pytest.mark.slow  # trains three networks
 def test_several_transformers_in_series_in_parallel_and_nested():
     inputs = keras.Input((12, 10, 3))
     first = keras_stn.SpatialTransformer("rotation", name="first")(inputs)

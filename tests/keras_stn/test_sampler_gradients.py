@@ -420,6 +420,7 @@ def test_second_derivatives_are_those_of_the_first(function, combination):
     assert [bool(np.any(g)) for g in second] == [function is gradients_of_slope, True, True]
 
 
+@pytest.mark.slow  # XLA compiles each of them
 def test_compiled_second_derivatives_are_the_plain_ones():
     arrays = random_arrays()
     weights = np.random.default_rng(9).normal(size=(2, 3, 4, 2))

@@ -131,6 +131,7 @@ def change_weights(model):
 pytestmark = pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
 
 
+@pytest.mark.slow  # converts a model of nine transformers
 def test_tflite_of_every_family():
     inputs = keras.Input((14, 11, 3))
     looked = {
@@ -155,6 +156,7 @@ def test_tflite_of_images_of_any_size():
     np.testing.assert_allclose(as_tflite(model)(IMAGES)["looked"], expected, atol=1e-5)
 
 
+@pytest.mark.slow  # converts a model of eighteen samplers
 def test_tflite_of_every_way_to_sample():
     images, grid = keras.Input((6, 5, 2), batch_size=2), keras.Input((4, 3, 2), batch_size=2)
     ways = list(itertools.product(INTERPOLATIONS, FILL_MODES))

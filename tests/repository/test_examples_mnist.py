@@ -286,6 +286,7 @@ def first_run(tmp_path_factory):
     return out, distorted_mnist.main([*TINY, *some, "--out", str(out)])
 
 
+@pytest.mark.slow  # trains
 def test_the_script_writes_results_and_a_figure(first_run):
     out, content = first_run
     assert json.loads((out / "results.json").read_text()) == content
@@ -300,6 +301,7 @@ def test_the_script_writes_results_and_a_figure(first_run):
     assert [path.name for path in (out / "samples").iterdir()] == ["RTS.ST-CNN-affine.png"]
 
 
+@pytest.mark.slow  # trains
 def test_the_script_goes_on_where_it_stopped(first_run, capsys):
     out, content = first_run
     some = ["--models", "FCN", "ST-CNN affine", "ST-CNN TPS", "--distortions", "RTS"]
@@ -313,6 +315,7 @@ def test_the_script_goes_on_where_it_stopped(first_run, capsys):
     assert "far shorter than the paper's" in " ".join(printed.err.split())
 
 
+@pytest.mark.slow  # trains
 def test_what_was_done_is_kept_when_the_next_fails(tmp_path, monkeypatch):
     make = distorted_mnist.make_model
 

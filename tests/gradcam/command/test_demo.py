@@ -117,6 +117,7 @@ def test_the_contact_sheet_shows_every_method(demo):
             assert row[12 + column * 252 : 252 + column * 252].min() < 100
 
 
+@pytest.mark.slow  # runs the demo twice more
 def test_it_can_be_run_again_and_its_command_by_itself(demo):
     folder, first = demo
     again = re.search(r"^\$ gradcam (explain .*)$", first.stderr, flags=re.MULTILINE).group(1)

@@ -38,7 +38,7 @@ def test_healthy_models_are_healthy(name):
 @pytest.mark.parametrize(
     ("name", "size", "low", "high"),
     [
-        ("MobileNetV2", 64, -1, 1),
+        pytest.param("MobileNetV2", 64, -1, 1, marks=pytest.mark.slow),
         pytest.param("ResNet50", 64, -120, 130, marks=pytest.mark.slow),
     ],
 )

@@ -33,6 +33,7 @@ def opened_and_listed(folder):
     return gradcam.layers(gradcam.load_model(folder))
 
 
+@pytest.mark.slow  # writes graphs of thousands of nodes
 def test_opening_and_listing_a_large_graph_costs_as_much_a_node_as_a_small_one(tmp_path):
     each = []
     for nodes in (400, 4000):
