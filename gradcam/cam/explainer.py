@@ -11,6 +11,7 @@ from gradcam.cam.programs import Programs, kept_with
 from gradcam.cam.question import Aim, Question
 from gradcam.errors import GradCamError, ModelError
 from gradcam.targets import resolving
+from gradcam.targets.scoring import Target
 from gradcam.trace import inputs, kernels, sources
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Explainer:
             batch_size=batch_size,
             input=input,
         )
-        self._has_several_methods = isinstance(method, list | tuple)
+        self._has_several_methods = settings.are_several(method)
         self._programs = Programs()
         self._has_seen_pixels = False
 
@@ -239,7 +240,9 @@ def explain(
 
     What was traced is kept for the next call with the same model, and goes when the model goes: it
     is found by a weak reference. It holds the model's weights by reference, so training is seen; an
-    attribute that is changed on a layer, such as its activation, is traced anew.
+    attribute that is changed on a layer, such as its activation, is traced anew. What isn't seen is
+    a change inside of an object of your own that a layer holds, or of a global that its `call` reads:
+    use an `Explainer` anew then. With a function as the target nothing is kept.
 
     >>> import keras, numpy as np
     >>> model = keras.Sequential([
@@ -262,5 +265,7 @@ def explain(
         batch_size=batch_size,
         input=input,
     )
-    explainer._programs = kept_with(model)
+    is_target = isinstance(target, Target)
+    if not (target.has_code if is_target else callable(target)):  # which may hold the model itself
+        explainer._programs = kept_with(model)
     return explainer(images, target, top_k)

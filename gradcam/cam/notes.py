@@ -54,7 +54,7 @@ def of_layers(run: Run, layers: Sequence[Tapped]) -> list[Note]:
 
 def _of_layer(run: Run, tapped: Tapped) -> Iterator[Note]:
     path, frame = tapped.path, tapped.frame
-    if run.settings.layers[run.tapped.index(tapped)] is None:
+    if tapped.is_chosen:
         hidden = run.maps.hidden_after(tapped.call)
         if hidden:
             facts = {"path": path, "hidden": wording.listing(hidden, limit=6)}

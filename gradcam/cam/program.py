@@ -8,7 +8,7 @@ that are trained further are seen. It holds on to the model's layers, but not to
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tensorflow as tf
@@ -69,6 +69,7 @@ class Program:
 
     run: Run
     function: Any
+    _parts: dict[Any, Any] = field(default_factory=dict)
 
     def __call__(self, question: Question) -> Results:
         """Answer a question of the kind that it was traced for, in arrays."""
@@ -82,7 +83,10 @@ class Program:
 
     def values(self, question: Question, tensors: Sequence[tf.Tensor]) -> list[Any]:
         """What tensors of the traced run are for some images."""
-        part = self.function.prune(self.function.inputs, list(tensors))
+        key = tuple(tensor.ref() for tensor in tensors)
+        if key not in self._parts:
+            self._parts[key] = self.function.prune(self.function.inputs, list(tensors))
+        part = self._parts[key]
         found = part(*map(tf.convert_to_tensor, question.arrays()))
         return [tensor.numpy() for tensor in found]
 

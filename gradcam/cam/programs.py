@@ -8,6 +8,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from gradcam.cam.program import Program, traced
 from gradcam.errors import ModelError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # Programs kept: enough for a few image sizes and kinds of targets, few enough to bound the memory
 # where every call brings a new function as its target.
 PROGRAMS_KEPT = 16
+_SMALL = 65536  # bytes of an array whose numbers are compared
 
 
 class Programs:
@@ -96,11 +98,13 @@ def kept_with(model: Any) -> Programs:
 def _state(model: Any) -> Any:
     """What decides how a model computes, beside its weights: the attributes of its layers.
 
-    Values are told apart by identity, so an attribute that is set anew counts as changed.
+    Values are told apart by identity, so an attribute that is set anew counts as changed, and what
+    lies in a list or dict of the layer, and the numbers of a small array. What an object of one's own
+    holds, or a global, isn't looked at.
     """
     if not isinstance(model, keras.Model):
         return None
-    ignored = private_keras.training_attributes()
+    ignored = private_keras.bookkeeping()
     return tuple(
         (_Same(operation), _attributes(operation, ignored))
         for operation in recorder.operations_of(model)
@@ -111,7 +115,7 @@ def _attributes(operation: Any, ignored: frozenset[str]) -> tuple[Any, ...]:
     return tuple(
         (name, _identity(value))
         for name, value in list(vars(operation).items())  # another thread may be setting one
-        if name not in ignored and not name.startswith("_")
+        if name not in ignored and not name.startswith("_self_")
     )
 
 
@@ -120,6 +124,11 @@ def _identity(value: Any, *, entries: bool = True) -> Any:
         return type(value), value
     if entries and isinstance(value, list | tuple):
         return type(value), tuple(_identity(entry, entries=False) for entry in value)
+    if entries and isinstance(value, dict):
+        items = list(value.items())
+        return dict, tuple((_Same(key), _identity(held, entries=False)) for key, held in items)
+    if isinstance(value, np.ndarray) and value.nbytes <= _SMALL and not value.dtype.hasobject:
+        return value.shape, value.dtype.str, value.tobytes()
     return _Same(value)
 
 

@@ -44,11 +44,13 @@ class Tapped:
         call: what the model did there.
         frame: the input that its map belongs to.
         channels_first: the layout of its output.
+        is_chosen: whether nobody named it.
     """
 
     call: Call
     frame: Frame
     channels_first: bool
+    is_chosen: bool
 
     @property
     def path(self) -> str:
@@ -214,11 +216,13 @@ def tapped(
     for layer in settings.layers:
         call = call_of(recording, maps, layer, str(target), name, settings.input)
         if any(call is other.call for other in found):
+            if settings.fuse is None:
+                continue
             raise GradCamError("layer-twice", path=call.path)
         data_format = maps.data_format(call)
         rank = len(positions(call.outputs[0].shape, data_format))
         frame = frames.frame_of(recording, call, rank, settings.input)
-        found.append(Tapped(call, frame, data_format == "channels_first"))
+        found.append(Tapped(call, frame, data_format == "channels_first", layer is None))
     if settings.fuse is not None:
         _check_frames(found)
     return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +48,10 @@ def checked(
     *, layer: Any, method: Any, class_names: Sequence[str] | None, **given: Any
 ) -> Settings:
     """The settings, or an error for an option that doesn't exist."""
-    methods = tuple(method) if isinstance(method, list | tuple) else (method,)
-    for name in methods or (None,):
+    methods = tuple(method) if are_several(method) else (method,)
+    if not methods:
+        raise _wrong("method", method, "a name, or a list of names", "See gradcam.METHODS.")
+    for name in methods:
         _check_choice("method", name, METHODS, "gradcam.METHODS describes them.")
     _check_choice("score", given["score"], ("logit", "probability"), "The logit is the default.")
     if given["fuse"] is not None:
@@ -68,6 +71,11 @@ def checked(
         class_names=_names(class_names),
         **given,
     )
+
+
+def are_several(method: Any) -> bool:
+    """Whether `method=` is a collection of names, such as `gradcam.METHODS`."""
+    return isinstance(method, list | tuple | set | frozenset | Mapping)
 
 
 def check_top_k(top_k: int | None, target: Any) -> None:

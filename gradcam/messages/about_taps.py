@@ -49,7 +49,10 @@ WORDS: dict[str, Words] = {
     "score-unrecorded": Words(
         "The score was not computed from what the tap returned last under this tape.",
         "Expected a score such as outputs[:, 1], computed while the tape was recording.",
-        "Compute it inside of the `with` block, from the outputs of this tap.",
+        (
+            "Compute it inside of the `with` block, from the outputs of this tap, without"
+            " stop_gradient, argmax or a comparison on the way."
+        ),
     ),
     "tap-not-called": Words(
         "The model did not call '{path}' this time.",

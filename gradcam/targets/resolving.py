@@ -43,6 +43,11 @@ class Difference(Target):
         return Difference(self.a.named(class_names), self.b.named(class_names))
 
     @property
+    def has_code(self) -> bool:
+        """Whether a function of one's own is part of it."""
+        return self.a.has_code or self.b.has_code
+
+    @property
     def key(self) -> tuple[Any, ...]:
         """Both keys."""
         return ("Difference", self.a.key, self.b.key)
@@ -96,6 +101,11 @@ class Output(Target):
     def named(self, class_names: Sequence[str] | None) -> Output:
         """The inner target with class names looked up."""
         return Output(self.name, self.target.named(class_names)) if self.target else self
+
+    @property
+    def has_code(self) -> bool:
+        """Whether a function of one's own is part of it."""
+        return self.target is not None and self.target.has_code
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -156,6 +166,11 @@ class Function(Target):
     def __repr__(self) -> str:
         name = getattr(self.function, "__name__", type(self.function).__name__)
         return f"the function {name}"
+
+    @property
+    def has_code(self) -> bool:
+        """Whether a function of one's own is part of it."""
+        return True
 
     @property
     def key(self) -> tuple[Any, ...]:

@@ -119,6 +119,11 @@ class Target(abc.ABC):
         return ""
 
     @property
+    def has_code(self) -> bool:
+        """Whether a function of one's own is part of it, which may hold on to anything."""
+        return False
+
+    @property
     def key(self) -> tuple[Any, ...]:
         """What a trace depends on: two targets with equal keys share one."""
         return (type(self).__name__,)

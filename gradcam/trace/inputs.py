@@ -281,6 +281,12 @@ def _leaf(given: Any) -> np.ndarray:
 def _array(images: Any, dtype: str | None) -> np.ndarray:
     """Numbers of the type that the model takes; integers become floats unless it takes integers."""
     _check_kind(images)
+    if isinstance(images, tf.Tensor) and not hasattr(images, "numpy"):
+        raise ImageError(
+            "images-kind",
+            received="a symbolic tensor, which has no value yet",
+            advice="Inside of a tf.function use gradcam.tap; explain is called outside of it.",
+        )
     try:
         array = np.asarray(images)
     except ValueError as error:

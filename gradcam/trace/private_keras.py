@@ -36,6 +36,7 @@ __all__ = [
     "Tracker",  # what a layer has been given: its lists of variables and layers
     "WeightStore",
     "all_layers",
+    "bookkeeping",
     "direct_layers",
     "direct_variables",
     "give_values",
@@ -49,7 +50,6 @@ __all__ = [
     "remat_mode",
     "to_snake_case",  # the name of a layer's class as weight files spell it
     "tracker",
-    "training_attributes",
     "variables_without_values",
 ]
 
@@ -171,8 +171,15 @@ def keep_words(error: Exception) -> None:
 
 
 @functools.cache
-def training_attributes() -> frozenset[str]:
-    """The attributes that a model has for its training, which change no prediction."""
+def bookkeeping() -> frozenset[str]:
+    """The attributes in which Keras keeps its own books, and that change no prediction."""
     trainer: Any = trainers.TensorFlowTrainer()
-    set_later = {"history", "optimizer", "loss", "metrics", "stop_training"}
-    return frozenset({*vars(trainer), *set_later})
+    of_layers = set(vars(keras.layers.Layer())) - {
+        "_dtype_policy",
+        "_layers",
+        "_remat_mode",
+        "built",
+    }
+    of_training = {"history", "optimizer", "loss", "metrics", "stop_training"}
+    compiled = {"_compile_config", "_compiled_trainable_state", "_eval_epoch_iterator"}
+    return frozenset({*of_layers, *vars(trainer), *of_training, *compiled})

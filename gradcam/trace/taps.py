@@ -181,8 +181,17 @@ class Tap(keras.Model):
         """Say that a tap can't be saved, before there is a file."""
         self.get_config()
 
-    def export(self, filepath: Any, **options: Any) -> None:
+    def export(self, filepath: Any, format: str = "tf_saved_model", **options: Any) -> None:  # noqa: A002
         """Write a SavedModel that returns the activations, then the outputs, in one flat list."""
+        if format != "tf_saved_model":
+            raise GradCamError(
+                "unknown-option",
+                option="format",
+                value=format,
+                hint="",
+                expected="'tf_saved_model', the only one that a tap is exported to",
+                advice="Leave it out.",
+            )
         source = self._plan.source
         signatures, structure = examples.signatures(source)
 

@@ -179,6 +179,56 @@ def test_a_function_in_the_place_of_one_that_is_gone_is_another():
         layer.activation = None
 
 
+class Tempered(keras.layers.Layer):
+    """Keeps what it computes with in all the places that people choose."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self._hidden = 1.0
+        self.table = {"factor": 1.0}
+        self.array = np.ones(1, np.float32)
+
+    def call(self, x):
+        return x * (self._hidden * self.table["factor"]) * self.array
+
+
+@pytest.mark.parametrize("change", ["private", "dict", "array", "policy"])
+def test_a_layer_that_was_changed_is_traced_anew(change):
+    layer = Tempered(name="tempered")
+    net = keras.Sequential([*model().layers[:-1], layer, keras.layers.Dense(4, name="scores")])
+    net.build((None, 10, 10, 3))
+    x = images(1)
+    before = gradcam.explain(net, x, target=1).outputs
+    if change == "private":
+        layer._hidden = 3.0
+    elif change == "dict":
+        layer.table["factor"] = 3.0
+    elif change == "array":
+        layer.array[:] = 3.0
+    else:
+        layer.dtype_policy = keras.DTypePolicy("mixed_float16")
+    after = gradcam.explain(net, x, target=1).outputs
+    np.testing.assert_allclose(after, net(x, training=False), rtol=1e-5)
+    assert np.abs(after - before).max() > 0
+
+
+def test_a_target_function_that_holds_the_model_does_not_keep_it():
+    net, x = model(), images(1)
+    gradcam.explain(net, x, target=lambda outputs, net=net: outputs[:, 0] + 0 * net(x)[:, 0])
+    gone = weakref.ref(net)
+    del net
+    gc.collect()
+    gc.collect()
+    assert gone() is None
+
+
+def test_every_method_by_the_registry_itself():
+    found = gradcam.explain(model(), images(1), method=gradcam.METHODS, max_channels=2)
+    assert list(found) == list(gradcam.METHODS)
+    with pytest.raises(gradcam.GradCamError, match="Expected a name, or a list of names"):
+        gradcam.explain(model(), images(1), method=[])
+
+
 @pytest.mark.parametrize("layer", [None, "second"])
 def test_nothing_keeps_a_model_alive(layer):
     net = model()

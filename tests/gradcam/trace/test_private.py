@@ -372,7 +372,7 @@ def test_training_attributes_are_those_that_compile_and_fit_set():
     before = set(vars(model))
     model.compile("sgd", "mse", metrics=["mae"])
     model.fit(np.ones((2, 2)), np.ones((2, 3)), verbose=0)
-    known = private_keras.training_attributes()
+    known = private_keras.bookkeeping()
     assert {"optimizer", "loss", "compiled", "train_function"} <= known
     new = set(vars(model)) - before
     assert {name for name in new if not name.startswith("_")} <= known
