@@ -207,7 +207,7 @@ def theta_shape(
         if shape is not None and len(shape) == 1:
             hint = "One image? Give theta a batch axis: theta[None]."
         else:
-            hint = "End a localisation network with keras_stn.ThetaRegression, which gives one row an image."
+            hint = "End a localisation network with keras_stn.ThetaRegression, which gives one row per image."
         raise ValueError(f"The transform {expected}. Received {received}. {hint}")
     if shape[1] != num_params:
         raise ValueError(

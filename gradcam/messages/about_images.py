@@ -24,7 +24,7 @@ WORDS: dict[str, Words] = {
     "images-batch": Words(
         "The inputs have different numbers of rows: {sizes}.",
         "Expected the same batch for each.",
-        "Give every input one row an image.",
+        "Give every input one row per image.",
     ),
     "images-fixed-batch": Words(
         "Received {count} images. The model takes batches of exactly {expected}.",

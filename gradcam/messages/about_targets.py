@@ -56,7 +56,7 @@ WORDS: dict[str, Words] = {
     "class-names-length": Words(
         "Received {count} class names.",
         "The output has {classes}.",
-        "Give one name a class, in the order of the output.",
+        "Give one name per class, in the order of the output.",
     ),
     "target-kind": Words(
         "Received {received} as the target.",
@@ -68,7 +68,7 @@ WORDS: dict[str, Words] = {
     ).in_terminal(expected="Expected the name or the index of a class.", fix=""),
     "target-count": Words(
         "Received {count} {what} for {batch} images.",
-        "Expected one an image.",
+        "Expected one per image.",
         "Give {batch}, or a single one for all.",
     ),
     "target-output": Words(
@@ -88,12 +88,12 @@ WORDS: dict[str, Words] = {
     ),
     "target-function": Words(
         "The target function returned {received}.",
-        "Expected a tensor of shape (batch,): one score an image.",
+        "Expected a tensor of shape (batch,): one score per image.",
         "Sum over the other axes.",
     ),
     "target-raised": Words(
         "As the target, {target} raised {error}: {reason}.",
-        "Expected a function that takes what the model returns, and gives one score an image.",
+        "Expected a function that takes what the model returns, and gives one score per image.",
         "Correct it; it runs inside a graph.",
     ),
     "target-argument": Words(

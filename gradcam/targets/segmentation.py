@@ -97,7 +97,7 @@ class Segmentation(Target):
 
     def _pixels(self) -> np.ndarray:
         """The mask as (1 or batch, height, width)."""
-        expected = "(height, width), or one an image"
+        expected = "(height, width), or one per image"
         mask = numbers(
             self.mask,
             argument="the mask of Segmentation",

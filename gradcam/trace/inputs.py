@@ -284,7 +284,7 @@ def _array(images: Any, dtype: str | None) -> np.ndarray:
     if isinstance(images, tf.Tensor) and not hasattr(images, "numpy"):
         raise ImageError(
             "images-kind",
-            received="a symbolic tensor, which has no value yet",
+            received="a symbolic tensor, without values yet,",
             advice="Inside of a tf.function use gradcam.tap; explain is called outside of it.",
         )
     try:

@@ -859,7 +859,7 @@ def a_target_class_as_target():
     gradcam.explain(cnn(), images(), Binary)
 
 
-@case("target-count", TargetError, "Received 2 classes for 3 images", "one an image")
+@case("target-count", TargetError, "Received 2 classes for 3 images", "one per image")
 def too_few_classes():
     gradcam.explain(cnn(), images(), [0, 1])
 
