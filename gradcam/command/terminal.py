@@ -163,9 +163,11 @@ def rate(count: int, seconds: float) -> str:
 def duration(seconds: float) -> str:
     """Seconds for people.
 
-    >>> duration(7.4), duration(75), duration(7300)
-    ('7 s', '1 min 15 s', '2 h 1 min')
+    >>> duration(0.42), duration(7.4), duration(75), duration(7300)
+    ('0.4 s', '7 s', '1 min 15 s', '2 h 1 min')
     """
+    if seconds < 0.95:
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -162,6 +162,9 @@ class Tap(keras.Model):
     def gradient(self, tape: tf.GradientTape, score: Any) -> Any:
         """The gradient of a score towards the activations, like those; never None.
 
+        Where the tap was called several times under one tape, the activations are those of the last
+        call, also for a score that was computed from others as well.
+
         Args:
             tape: the tape that `tap(images, tape=tape)` was called with.
             score: what was computed from the tap's outputs while that tape was recording.
