@@ -17,7 +17,7 @@ def pair(tmp_path_factory):
     """A Keras model, and the same exported and loaded."""
     model, _, _ = nested(2)
     folder = tmp_path_factory.mktemp("exported") / "model"
-    model.export(folder, verbose=False)
+    model.export(folder)
     return model, gradcam.load_model(folder)
 
 
@@ -82,7 +82,7 @@ def test_inputs_and_outputs_by_name(tmp_path):
     joined = layers.Concatenate()([layers.GlobalAveragePooling2D()(features), extra])
     outputs = {"kind": layers.Dense(3, name="scores")(joined), "size": extra}
     model = keras.Model({"zeta": image, "alpha": extra}, outputs)
-    model.export(tmp_path / "model", verbose=False)
+    model.export(tmp_path / "model")
     x = {"zeta": images(size=8), "alpha": np.ones((3, 2), "float64")}
     tap = gradcam.tap(gradcam.load_model(tmp_path / "model"), "conv")
     activations, outputs, gradient = both(tap, x, lambda outputs: outputs["kind"][:, 1])
@@ -96,7 +96,7 @@ def test_what_stops_its_gradient_is_named(tmp_path):
     inputs = keras.Input((16, 16, 3))
     x = keras.ops.round(backbone()(inputs))
     model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
-    model.export(tmp_path / "model", verbose=False)
+    model.export(tmp_path / "model")
     tap = gradcam.tap(gradcam.load_model(tmp_path / "model"), "backbone/conv2")
     with pytest.raises(gradcam.BlockedGradientError, match=r"before it reaches.*conv2': round"):
         both(tap, images())

@@ -172,6 +172,8 @@ def in_dicts():
 
 def by_name():
     """Inputs in a list, called by their names, which come in another order."""
+    if keras.__version__.startswith("3.5."):
+        pytest.skip("Keras 3.5 takes a dict in its own order, whatever the names")
     built = in_dicts()
     model = keras.Model([built.model.input[name] for name in ("zeta", "alpha")], built.model.output)
     return dataclasses.replace(built, model=model)
