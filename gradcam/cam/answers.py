@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gradcam.cam.program import Program, Results
     from gradcam.cam.question import Question
-    from gradcam.cam.run import Run
+    from gradcam.cam.run import Run, Tapped
     from gradcam.cam.settings import Settings
     from gradcam.messages.notes import Note
 
@@ -138,6 +138,18 @@ def _columns(run: Run, aim: int) -> range:
     return range(sum(counts[:aim]), sum(counts[: aim + 1]))
 
 
+def _static(run: Run, group: int, tapped: list[Tapped], method: int, aim: int) -> list[Note]:
+    """What holds whatever the images: it is looked for in the graph, so once a program."""
+    key = (group, method, aim)
+    if key not in run.said:
+        run.said[key] = [
+            *notes.of_outputs(run),
+            *notes.of_method(run, run.aims[aim], run.settings.methods[method]),
+            *notes.of_layers(run, tapped),
+        ]
+    return run.said[key]
+
+
 def _notes(part: Answer, group: int, layers: list[int], method: int, aim: int) -> list[Note]:
     """What there is to say about one explanation of a part of the images."""
     run, results, first = part.run, part.results, part.first
@@ -146,9 +158,7 @@ def _notes(part: Answer, group: int, layers: list[int], method: int, aim: int) -
     values = tf.nest.flatten(results.outputs)
     return [
         *([part.on_pixels] if part.on_pixels is not None else []),
-        *notes.of_outputs(run),
-        *notes.of_method(run, run.aims[aim], run.settings.methods[method]),
-        *notes.of_layers(run, tapped),
+        *_static(run, group, tapped, method, aim),
         *notes.on_probabilities(run, values),
         *notes.on_frames_outside(tapped, drawn, first),
         *(

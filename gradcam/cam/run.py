@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gradcam.cam.frames import Frame
     from gradcam.cam.question import Aim
     from gradcam.cam.settings import Settings
+    from gradcam.messages.notes import Note
     from gradcam.targets.scoring import Target
     from gradcam.trace.pixel_range import PixelRange
     from gradcam.trace.recording import Call, Recording
@@ -107,6 +108,7 @@ class Run:
         maps: what is known of the model's feature maps.
         tapped: the layers.
         pixel_range: what the model tells about the pixels that it was trained with.
+        said: the notes that hold whatever the images, by what they are about, once they were made.
     """
 
     settings: Settings
@@ -116,6 +118,7 @@ class Run:
     maps: FeatureMaps
     tapped: tuple[Tapped, ...]
     pixel_range: PixelRange | None = None
+    said: dict[Any, list[Note]] = field(default_factory=dict)
 
     @property
     def sign(self) -> float:
